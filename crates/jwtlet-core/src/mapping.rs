@@ -1,0 +1,272 @@
+//! The two kinds of policy records.
+//!
+//! A constructed mapping keeps every rule of its kind, so a store can hold it and a decision can trust it.
+
+use std::collections::{BTreeSet, HashSet};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::{Audience, ClientIdentifier, ParticipantContext, Scope};
+
+/// The most scopes of one resource mapping.
+pub const MAX_SCOPES: usize = 1_000;
+/// The most audiences of one resource mapping.
+pub const MAX_AUDIENCES: usize = 100;
+/// The longest description, in bytes.
+pub const MAX_DESCRIPTION_BYTES: usize = 1_024;
+/// The most JSON that the claims of one scope mapping may take, in bytes.
+pub const MAX_CLAIMS_BYTES: usize = 16 * 1024;
+
+/// The claims that jwtlet sets itself, and `cnf`, which would bind the token to a key (RFC 7800).
+const RESERVED_CLAIMS: [&str; 9] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "act", "cnf"];
+
+/// A rule that a mapping breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MappingError {
+    /// Too many scopes.
+    #[error("scopes: must be at most {MAX_SCOPES}, not {0}")]
+    TooManyScopes(usize),
+    /// Too many audiences.
+    #[error("audiences: must be at most {MAX_AUDIENCES}, not {0}")]
+    TooManyAudiences(usize),
+    /// A description that is too long.
+    #[error("description: must be at most {MAX_DESCRIPTION_BYTES} bytes long, not {0}")]
+    DescriptionTooLong(usize),
+    /// Claims that are too large.
+    #[error("claims: must be at most {MAX_CLAIMS_BYTES} bytes of JSON, not {0}")]
+    ClaimsTooLarge(usize),
+    /// A claim that only jwtlet itself may set.
+    #[error("claims: must not define the reserved claim {0}")]
+    ReservedClaim(String),
+}
+
+/// What identifies a resource mapping.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MappingKey {
+    /// The client that may act.
+    pub client_identifier: ClientIdentifier,
+    /// The participant context that it may act for.
+    pub participant_context: ParticipantContext,
+}
+
+/// A client may act for a participant context, with these scopes and towards these audiences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceMapping {
+    key: MappingKey,
+    scopes: Vec<Scope>,
+    audiences: Vec<Audience>,
+    expires_at: Option<Timestamp>,
+    description: Option<String>,
+}
+
+impl ResourceMapping {
+    /// A mapping without end and without description. Scopes and audiences are sets: one that repeats counts once.
+    ///
+    /// # Errors
+    /// More than [`MAX_SCOPES`] scopes or [`MAX_AUDIENCES`] audiences.
+    pub fn new(key: MappingKey, scopes: Vec<Scope>, audiences: Vec<Audience>) -> Result<Self, MappingError> {
+        if scopes.len() > MAX_SCOPES {
+            return Err(MappingError::TooManyScopes(scopes.len()));
+        }
+        if audiences.len() > MAX_AUDIENCES {
+            return Err(MappingError::TooManyAudiences(audiences.len()));
+        }
+        Ok(Self { key, scopes: once(scopes), audiences: once(audiences), expires_at: None, description: None })
+    }
+
+    /// The same mapping, granting nothing from this time on.
+    #[must_use]
+    pub fn with_expiry(mut self, expires_at: Option<Timestamp>) -> Self {
+        self.expires_at = expires_at;
+        self
+    }
+
+    /// The same mapping with a note for people.
+    ///
+    /// # Errors
+    /// A note of more than [`MAX_DESCRIPTION_BYTES`] bytes.
+    pub fn with_description(mut self, description: Option<String>) -> Result<Self, MappingError> {
+        if let Some(text) = description.as_ref().filter(|text| text.len() > MAX_DESCRIPTION_BYTES) {
+            return Err(MappingError::DescriptionTooLong(text.len()));
+        }
+        self.description = description;
+        Ok(self)
+    }
+
+    /// What identifies the mapping.
+    #[must_use]
+    pub fn key(&self) -> &MappingKey {
+        &self.key
+    }
+
+    /// The scopes that may be requested, each once.
+    #[must_use]
+    pub fn scopes(&self) -> &[Scope] {
+        &self.scopes
+    }
+
+    /// The audiences that may be requested, each once; none means the default audience only.
+    #[must_use]
+    pub fn audiences(&self) -> &[Audience] {
+        &self.audiences
+    }
+
+    /// When the mapping stops granting anything.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+
+    /// A note for people.
+    #[must_use]
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+}
+
+/// Which claims mean something special.
+#[derive(Debug, Clone)]
+pub struct ClaimRules {
+    participant_context_claim: String,
+    space_delimited: BTreeSet<String>,
+}
+
+impl ClaimRules {
+    /// The claim that repeats the participant context, and the claims whose texts are sets of words.
+    ///
+    /// # Errors
+    /// A participant context claim that is reserved for another meaning, or empty.
+    pub fn new(
+        participant_context_claim: String,
+        space_delimited: BTreeSet<String>,
+    ) -> Result<Self, UnusableClaimName> {
+        if participant_context_claim.is_empty() || RESERVED_CLAIMS.contains(&participant_context_claim.as_str()) {
+            return Err(UnusableClaimName);
+        }
+        Ok(Self { participant_context_claim, space_delimited })
+    }
+
+    /// The claim that repeats the participant context.
+    #[must_use]
+    pub fn participant_context_claim(&self) -> &str {
+        &self.participant_context_claim
+    }
+
+    /// Whether only jwtlet itself sets this claim.
+    #[must_use]
+    pub fn is_reserved(&self, claim: &str) -> bool {
+        claim == self.participant_context_claim || RESERVED_CLAIMS.contains(&claim)
+    }
+
+    /// Whether a text of this claim is a set of words.
+    #[must_use]
+    pub fn is_space_delimited(&self, claim: &str) -> bool {
+        self.space_delimited.contains(claim)
+    }
+}
+
+/// The name cannot be used for the participant context claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must not be empty or one of iss, sub, aud, exp, nbf, iat, jti, act, cnf")]
+pub struct UnusableClaimName;
+
+/// A granted scope adds these claims to the token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScopeMapping {
+    scope: Scope,
+    claims: Map<String, Value>,
+}
+
+impl ScopeMapping {
+    /// A mapping that may be written.
+    ///
+    /// # Errors
+    /// A reserved claim, or claims of more than [`MAX_CLAIMS_BYTES`] bytes of JSON.
+    pub fn new(scope: Scope, claims: Map<String, Value>, rules: &ClaimRules) -> Result<Self, MappingError> {
+        if let Some(claim) = claims.keys().find(|claim| rules.is_reserved(claim)) {
+            return Err(MappingError::ReservedClaim(claim.clone()));
+        }
+        let bytes = serde_json::to_vec(&claims).map_or(usize::MAX, |json| json.len());
+        if bytes > MAX_CLAIMS_BYTES {
+            return Err(MappingError::ClaimsTooLarge(bytes));
+        }
+        Ok(Self { scope, claims })
+    }
+
+    /// The scope.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The claims that it adds.
+    #[must_use]
+    pub fn claims(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+}
+
+fn once<T: Clone + Eq + std::hash::Hash>(mut list: Vec<T>) -> Vec<T> {
+    let mut seen = HashSet::with_capacity(list.len());
+    list.retain(|item| seen.insert(item.clone()));
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn key() -> MappingKey {
+        MappingKey {
+            client_identifier: ClientIdentifier::parse("system:serviceaccount:ns:sa").unwrap(),
+            participant_context: ParticipantContext::parse("tenant").unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_mapping_has_at_most_a_thousand_scopes_and_a_hundred_audiences() {
+        let scopes = |n: usize| (0..n).map(|i| Scope::parse(&format!("s{i}")).unwrap()).collect::<Vec<_>>();
+        let audiences = |n: usize| (0..n).map(|i| Audience::parse(&format!("a{i}")).unwrap()).collect::<Vec<_>>();
+        assert!(ResourceMapping::new(key(), scopes(1000), audiences(100)).is_ok());
+        assert_eq!(
+            ResourceMapping::new(key(), scopes(1001), vec![]).unwrap_err().to_string(),
+            "scopes: must be at most 1000, not 1001"
+        );
+        assert_eq!(
+            ResourceMapping::new(key(), vec![], audiences(101)).unwrap_err().to_string(),
+            "audiences: must be at most 100, not 101"
+        );
+    }
+
+    #[test]
+    fn scopes_that_repeat_count_once_in_the_order_of_their_first() {
+        let scopes = ["b", "a", "b"].map(|text| Scope::parse(text).unwrap()).to_vec();
+        let mapping = ResourceMapping::new(key(), scopes, vec![]).unwrap();
+        assert_eq!(mapping.scopes().iter().map(Scope::as_str).collect::<Vec<_>>(), ["b", "a"]);
+    }
+
+    #[test]
+    fn reserved_claims_cannot_be_written() {
+        let rules = ClaimRules::new("tenant_id".into(), BTreeSet::new()).unwrap();
+        for claim in ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "act", "cnf", "tenant_id"] {
+            let claims = json!({claim: "x", "role": "r"}).as_object().unwrap().clone();
+            let scope = Scope::parse("s").unwrap();
+            assert_eq!(ScopeMapping::new(scope, claims, &rules), Err(MappingError::ReservedClaim(claim.into())));
+        }
+        assert!(ClaimRules::new("sub".into(), BTreeSet::new()).is_err());
+    }
+
+    #[test]
+    fn claims_have_at_most_16_kib() {
+        let rules = ClaimRules::new("pc".into(), BTreeSet::new()).unwrap();
+        let mapping = |bytes: usize| {
+            let claims = json!({"a": "x".repeat(bytes - 8)}).as_object().unwrap().clone();
+            ScopeMapping::new(Scope::parse("s").unwrap(), claims, &rules)
+        };
+        assert!(mapping(MAX_CLAIMS_BYTES).is_ok());
+        assert_eq!(mapping(MAX_CLAIMS_BYTES + 1), Err(MappingError::ClaimsTooLarge(MAX_CLAIMS_BYTES + 1)));
+    }
+}

@@ -1,0 +1,244 @@
+//! A bounded HTTP client with explicit trust.
+
+use std::{
+    fs, io,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use reqwest::{Certificate, Client, RequestBuilder, Response, redirect::Policy};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use tracing::{info, warn};
+
+/// How long the certificates of a CA file are used without looking at the file.
+const CA_MAX_AGE: Duration = Duration::from_secs(60);
+
+/// No answer that is wanted is longer, in bytes: a key with a hundred RSA versions stays below a tenth of it.
+const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+/// How a system is reached.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// Whether the system is reached over TLS.
+    pub tls: bool,
+    /// A PEM file with the only certificate authorities to trust; the system's own are trusted when this is not set,
+    /// or when the file does not exist and `ca_file_optional` is set.
+    pub ca_file: Option<PathBuf>,
+    /// Whether a CA file that does not exist means the system's certificate authorities.
+    pub ca_file_optional: bool,
+    /// The most time that opening a connection may take.
+    pub connect_timeout: Duration,
+    /// The most time that a whole call may take, the connection included.
+    pub request_timeout: Duration,
+}
+
+/// Why there is no answer, or none that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The CA file cannot be read.
+    #[error("cannot read the CA file {path}")]
+    ReadCa {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The CA file holds no certificates.
+    #[error("the CA file {path} holds no usable PEM certificate")]
+    UnusableCa {
+        /// The file.
+        path: PathBuf,
+        /// Why, where the parser says so.
+        #[source]
+        cause: Option<reqwest::Error>,
+    },
+    /// The client could not be set up.
+    #[error("cannot set up the HTTP client")]
+    Build(#[source] reqwest::Error),
+    /// No answer within the time limit.
+    #[error("no complete answer within the time limit")]
+    TimedOut(#[source] reqwest::Error),
+    /// No connection, or one that broke.
+    #[error("the call failed")]
+    Transport(#[source] reqwest::Error),
+    /// More than jwtlet reads.
+    #[error("the answer is longer than {MAX_ANSWER_BYTES} bytes")]
+    TooLong,
+    /// Not the JSON that was expected. The body is not kept: it may hold a token.
+    #[error("the answer is not the expected JSON (line {line}, column {column})")]
+    NotJson {
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+    },
+}
+
+impl From<reqwest::Error> for HttpError {
+    fn from(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        if error.is_timeout() { Self::TimedOut(error) } else { Self::Transport(error) }
+    }
+}
+
+/// An answer with its whole body. `Debug` does not show the body, which may hold a token.
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    body: Bytes,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+impl Answer {
+    /// The body as JSON of this form.
+    ///
+    /// # Errors
+    /// [`HttpError::NotJson`].
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, HttpError> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| HttpError::NotJson { line: error.line(), column: error.column() })
+    }
+}
+
+/// A client for one system. Connections are kept alive and reused; a CA file is read again every minute.
+#[derive(Debug)]
+pub struct HttpClient {
+    settings: HttpSettings,
+    state: Mutex<Option<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    client: Client,
+    ca: Option<Vec<u8>>,
+    checked_at: Instant,
+}
+
+impl HttpClient {
+    /// Names the settings; the CA file is read with the first call, so that starting does not depend on it.
+    #[must_use]
+    pub fn new(settings: HttpSettings) -> Self {
+        Self { settings, state: Mutex::new(None) }
+    }
+
+    /// The client to build a request with.
+    ///
+    /// # Errors
+    /// A CA file that cannot be used, when none could be used before.
+    pub fn get(&self) -> Result<Client, HttpError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = state.as_mut() else {
+            let ca = self.read_ca()?;
+            let client = self.build(ca.as_deref())?;
+            *state = Some(State { client: client.clone(), ca, checked_at: Instant::now() });
+            return Ok(client);
+        };
+        if known.checked_at.elapsed() >= CA_MAX_AGE {
+            known.checked_at = Instant::now();
+            if let Err(error) = self.refresh(known) {
+                warn!(error = jwtlet_core::upstream::chain(&error), "the last good certificate authorities stay in use");
+            }
+        }
+        Ok(known.client.clone())
+    }
+
+    /// Sends a request and reads the whole answer, of whatever status.
+    ///
+    /// # Errors
+    /// [`HttpError::TimedOut`], [`HttpError::Transport`], [`HttpError::TooLong`].
+    pub async fn send(&self, request: RequestBuilder) -> Result<Answer, HttpError> {
+        let mut response = request.send().await?;
+        let body = read_body(&mut response).await?;
+        Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
+    }
+
+    fn refresh(&self, known: &mut State) -> Result<(), HttpError> {
+        let ca = self.read_ca()?;
+        if ca != known.ca {
+            known.client = self.build(ca.as_deref())?;
+            known.ca = ca;
+            info!("the CA file has changed; its certificate authorities are in use");
+        }
+        Ok(())
+    }
+
+    fn read_ca(&self) -> Result<Option<Vec<u8>>, HttpError> {
+        let Some(path) = self.settings.ca_file.as_ref().filter(|_| self.settings.tls) else { return Ok(None) };
+        match fs::read(path) {
+            Ok(pem) => Ok(Some(pem)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.settings.ca_file_optional => Ok(None),
+            Err(cause) => Err(HttpError::ReadCa { path: path.clone(), cause }),
+        }
+    }
+
+    fn build(&self, ca: Option<&[u8]>) -> Result<Client, HttpError> {
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that sets up clients")]
+        let mut builder = Client::builder()
+            .redirect(Policy::none())
+            .no_proxy()
+            .user_agent(concat!("jwtlet/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(self.settings.connect_timeout)
+            .timeout(self.settings.request_timeout)
+            .tcp_nodelay(true)
+            .pool_idle_timeout(Duration::from_secs(90));
+        if let Some(pem) = ca {
+            builder = builder.tls_certs_only(self.certificates(pem)?);
+        } else if !self.settings.tls {
+            // Without this the system's store is opened even for plain HTTP, and an image may not have one.
+            builder = builder.tls_certs_only([]);
+        }
+        builder.build().map_err(HttpError::Build)
+    }
+
+    fn certificates(&self, pem: &[u8]) -> Result<Vec<Certificate>, HttpError> {
+        let unusable = |cause| HttpError::UnusableCa {
+            path: self.settings.ca_file.clone().unwrap_or_default(),
+            cause,
+        };
+        let certificates = Certificate::from_pem_bundle(pem).map_err(|error| unusable(Some(error)))?;
+        if certificates.is_empty() { Err(unusable(None)) } else { Ok(certificates) }
+    }
+}
+
+async fn read_body(response: &mut Response) -> Result<Bytes, HttpError> {
+    let too_long = |length: usize| length > MAX_ANSWER_BYTES;
+    if response.content_length().is_some_and(|length| usize::try_from(length).map_or(true, too_long)) {
+        return Err(HttpError::TooLong);
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await? {
+        if too_long(body.len() + chunk.len()) {
+            return Err(HttpError::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// The time that an answer asks to be left alone, where it says so in seconds (RFC 9110 §10.2.3).
+#[must_use]
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u32 = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.into()))
+}
+
+/// A header value with a secret in it, marked so that no layer below prints it or keeps it in a compression table.
+#[must_use]
+pub fn sensitive_header(prefix: &str, secret: &SecretString) -> Option<HeaderValue> {
+    let text = SecretString::from(format!("{prefix}{}", secret.expose_secret()));
+    let mut value = HeaderValue::from_str(text.expose_secret()).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
