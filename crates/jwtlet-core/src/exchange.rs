@@ -160,7 +160,7 @@ impl<V: SubjectVerifier, P: PolicyStore, S: Signer> Exchange<V, P, S> {
             actor: Actor::new(&subject, &profile.cluster_issuer),
             scope_claims: &scope_claims,
         };
-        let payload = claims.to_json().map_err(|cause| UpstreamError::unavailable(System::Store, cause))?;
+        let payload = claims.to_json().map_err(|cause| UpstreamError::misconfigured(System::Store, cause))?;
         let token = self.signer.sign(&payload, now).await?;
         Ok(Issued { token, id, expires_in: profile.ttl_secs, subject, scopes: grant.scopes })
     }

@@ -40,6 +40,9 @@ pub enum Rejection {
     /// Not meant for jwtlet.
     #[error("is not bound to the audience {0}; request a token with that audience")]
     WrongAudience(Audience),
+    /// The token names the audience, but the cluster does not say that it checked it.
+    #[error("is not confirmed by the cluster to be bound to the audience {0}")]
+    AudienceNotConfirmed(Audience),
     /// Some other kind of user.
     #[error("does not belong to a Kubernetes service account")]
     NotServiceAccount,

@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -14,18 +14,20 @@ use jwtlet_core::health::Health;
 #[derive(Debug)]
 pub struct HealthCell {
     ready: AtomicBool,
+    successes: AtomicU64,
     reason: Mutex<Cow<'static, str>>,
 }
 
 impl Default for HealthCell {
     fn default() -> Self {
-        Self { ready: AtomicBool::new(false), reason: Mutex::new(Cow::Borrowed("not reached yet")) }
+        Self { ready: AtomicBool::new(false), successes: AtomicU64::new(0), reason: Mutex::new(Cow::Borrowed("not reached yet")) }
     }
 }
 
 impl HealthCell {
     /// The last call succeeded. Tells whether this is news.
     pub fn succeeded(&self) -> bool {
+        self.successes.fetch_add(1, Ordering::Relaxed);
         // Read first: in the normal state every request comes here, and none needs the cache line for itself.
         !self.ready.load(Ordering::Relaxed) && !self.ready.swap(true, Ordering::AcqRel)
     }
@@ -38,6 +40,11 @@ impl HealthCell {
         let news = was_ready || *last != reason;
         *last = reason;
         news
+    }
+
+    /// How many calls have succeeded so far, to tell whether there was traffic lately.
+    pub fn successes(&self) -> u64 {
+        self.successes.load(Ordering::Relaxed)
     }
 
     /// The state as the readiness probe reports it.

@@ -1,0 +1,221 @@
+//! The one place where an error becomes status, headers and body.
+//!
+//! The token endpoint answers in the form of RFC 6749 §5.2, everything else in that of RFC 9457. A failure of ours is
+//! logged here, once, with all its causes; the caller gets a fixed text.
+
+use std::{any::Any, borrow::Cow, time::Duration};
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use jwtlet_core::{ExchangeError, UpstreamError, policy::Denial, upstream::chain};
+use serde::Serialize;
+use tracing::{error, warn};
+
+/// When to come back where the failing system did not say, in seconds.
+const RETRY_AFTER_SECS: u64 = 1;
+
+/// The error codes of the token endpoint: RFC 6749 §5.2, RFC 8693 §2.2.2, and two for failures of ours, for which the
+/// RFCs have none at this endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ErrorCode {
+    InvalidRequest,
+    InvalidScope,
+    InvalidTarget,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+    TemporarilyUnavailable,
+    ServerError,
+}
+
+/// An error of the token endpoint.
+#[derive(Debug)]
+pub(crate) struct OAuthError {
+    status: StatusCode,
+    code: ErrorCode,
+    description: Cow<'static, str>,
+    retry_after: Option<u64>,
+}
+
+impl OAuthError {
+    pub(crate) fn new(status: StatusCode, code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, description: description.into(), retry_after: None }
+    }
+
+    /// 400 `invalid_request`.
+    pub(crate) fn invalid_request(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, description)
+    }
+
+    pub(crate) fn code(&self) -> ErrorCode {
+        self.code
+    }
+}
+
+impl From<&ExchangeError> for OAuthError {
+    fn from(error: &ExchangeError) -> Self {
+        match error {
+            ExchangeError::Rejected(_) => Self::invalid_request(error.to_string()),
+            ExchangeError::Denied { denial, .. } => {
+                let code = match denial {
+                    Denial::NoMapping | Denial::Expired(_) => ErrorCode::UnauthorizedClient,
+                    Denial::ScopesNotGranted(_) => ErrorCode::InvalidScope,
+                    Denial::AudiencesNotAllowed(_) | Denial::DefaultAudienceNotAllowed(_) => ErrorCode::InvalidTarget,
+                };
+                Self::new(StatusCode::FORBIDDEN, code, denial.to_string())
+            }
+            ExchangeError::Conflict { conflict, .. } => {
+                Self::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidScope, conflict.to_string())
+            }
+            ExchangeError::Upstream(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<&UpstreamError> for OAuthError {
+    fn from(error: &UpstreamError) -> Self {
+        log_upstream(error);
+        match error {
+            UpstreamError::Unavailable { retry_after, .. } => Self {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                code: ErrorCode::TemporarilyUnavailable,
+                description: "a system that is needed for the exchange does not answer; try again".into(),
+                retry_after: Some(retry_secs(*retry_after)),
+            },
+            UpstreamError::Misconfigured { .. } => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                ErrorCode::ServerError,
+                "the exchange service is set up wrongly; tell its operator",
+            ),
+        }
+    }
+}
+
+fn retry_secs(retry_after: Option<Duration>) -> u64 {
+    retry_after.map_or(RETRY_AFTER_SECS, |duration| duration.as_secs().clamp(1, 300))
+}
+
+fn log_upstream(error: &UpstreamError) {
+    match error {
+        UpstreamError::Unavailable { system, .. } => warn!(%system, error = chain(error), "a request fails"),
+        UpstreamError::Misconfigured { system, .. } => error!(%system, error = chain(error), "a request fails"),
+    }
+}
+
+#[derive(Serialize)]
+struct OAuthBody<'a> {
+    error: ErrorCode,
+    error_description: &'a str,
+}
+
+impl IntoResponse for OAuthError {
+    fn into_response(self) -> Response {
+        let description = printable(&self.description);
+        let body = OAuthBody { error: self.code, error_description: &description };
+        let mut response = (self.status, NO_STORE, axum::Json(body)).into_response();
+        set_retry_after(&mut response, self.retry_after);
+        response
+    }
+}
+
+/// The cache headers of every answer of the token endpoint (RFC 6749 §5.1).
+pub(crate) const NO_STORE: [(header::HeaderName, &str); 2] =
+    [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")];
+
+/// Replaces what RFC 6749 §5.2 does not allow in a description.
+fn printable(text: &str) -> String {
+    let allowed = |c: char| matches!(c, '\u{20}'..='\u{21}' | '\u{23}'..='\u{5b}' | '\u{5d}'..='\u{7e}');
+    text.chars().map(|c| if allowed(c) { c } else { '?' }).collect()
+}
+
+fn set_retry_after(response: &mut Response, seconds: Option<u64>) {
+    if let Some(seconds) = seconds {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+}
+
+/// An error everywhere but at the token endpoint: a problem of RFC 9457.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    detail: Cow<'static, str>,
+    retry_after: Option<u64>,
+    challenge: Option<HeaderValue>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, detail: detail.into(), retry_after: None, challenge: None }
+    }
+
+    /// 400 with a detail that names field and rule.
+    pub(crate) fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 401 with a challenge of RFC 6750 §3.
+    pub(crate) fn unauthorized(detail: impl Into<Cow<'static, str>>, error: Option<&str>) -> Self {
+        let problem = Self::new(StatusCode::UNAUTHORIZED, detail);
+        let challenge = match error {
+            None => "Bearer realm=\"jwtlet\"".to_owned(),
+            Some(error) => {
+                format!("Bearer realm=\"jwtlet\", error=\"{error}\", error_description=\"{}\"", printable(&problem.detail))
+            }
+        };
+        Self { challenge: HeaderValue::try_from(challenge).ok(), ..problem }
+    }
+
+    /// With a time to come back, in seconds.
+    pub(crate) fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+}
+
+impl From<UpstreamError> for Problem {
+    fn from(error: UpstreamError) -> Self {
+        log_upstream(&error);
+        let retry_after = match &error {
+            UpstreamError::Unavailable { retry_after, .. } => *retry_after,
+            UpstreamError::Misconfigured { .. } => None,
+        };
+        let detail = format!("{} does not answer; try again", error.system());
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(retry_secs(retry_after))
+    }
+}
+
+#[derive(Serialize)]
+struct ProblemBody<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = ProblemBody {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+        };
+        let json = serde_json::to_vec(&body).unwrap_or_default();
+        let headers = [(header::CONTENT_TYPE, "application/problem+json"), (header::CACHE_CONTROL, "no-store")];
+        let mut response = (self.status, headers, json).into_response();
+        set_retry_after(&mut response, self.retry_after);
+        if let Some(challenge) = self.challenge {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+/// The answer to a request whose handler panicked: a defect, contained to its request.
+#[expect(clippy::needless_pass_by_value, reason = "the signature that the layer asks for")]
+pub(crate) fn panicked(cause: Box<dyn Any + Send>) -> Response {
+    let text = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
+    error!(panic = text.unwrap_or("unknown"), "a request handler panicked");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "an internal error").into_response()
+}

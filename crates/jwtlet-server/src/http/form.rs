@@ -1,0 +1,61 @@
+//! Strict decoding of forms, queries and path segments.
+//!
+//! Common decoders put U+FFFD where bytes are not UTF-8 and leave a bad `%` as it is, so two different requests can
+//! become one. Here either is an error.
+
+use percent_encoding::percent_decode_str;
+
+/// The text is not correctly encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum EncodingError {
+    #[error("a % must be followed by two hexadecimal digits")]
+    Percent,
+    #[error("the bytes must be UTF-8")]
+    NotUtf8,
+}
+
+/// Decodes `%` escapes once.
+pub(crate) fn decode(text: &str) -> Result<String, EncodingError> {
+    let mut escapes = text.split('%');
+    escapes.next();
+    let is_escape = |rest: &str| rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    if !escapes.all(is_escape) {
+        return Err(EncodingError::Percent);
+    }
+    percent_decode_str(text).decode_utf8().map(Into::into).map_err(|_| EncodingError::NotUtf8)
+}
+
+/// The parameters of an `application/x-www-form-urlencoded` text in their order, those with an empty value left out
+/// (RFC 6749 §3.2).
+pub(crate) fn parameters(text: &str) -> Result<Vec<(String, String)>, EncodingError> {
+    let mut parameters = Vec::new();
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) = (decode(&name.replace('+', " "))?, decode(&value.replace('+', " "))?);
+        if !value.is_empty() {
+            parameters.push((name, value));
+        }
+    }
+    Ok(parameters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_decoded_once_and_empty_ones_count_as_absent() {
+        let text = "scope=a+b%20c&&audience=&flag&resource=a%2Fb%2541&audience=x=y";
+        let expected = [("scope", "a b c"), ("resource", "a/b%41"), ("audience", "x=y")];
+        assert_eq!(parameters(text).unwrap(), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn bad_encodings_are_errors() {
+        for text in ["a=%", "a=%4", "a=%zz", "%=a", "a=%+1"] {
+            assert_eq!(parameters(text), Err(EncodingError::Percent), "{text}");
+        }
+        assert_eq!(parameters("a=%FF"), Err(EncodingError::NotUtf8));
+        assert_eq!(parameters("a=%C3%A4").unwrap(), [("a".to_owned(), "ä".to_owned())]);
+    }
+}

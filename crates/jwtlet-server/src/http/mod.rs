@@ -1,0 +1,66 @@
+//! The two HTTP APIs.
+//!
+//! Handlers translate: text into checked values, outcomes into status and body. Decisions are made in `jwtlet-core`.
+
+mod body;
+mod discovery;
+mod error;
+mod form;
+mod management;
+mod oauth;
+mod probe;
+mod request_id;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Router,
+    http::StatusCode,
+    middleware,
+    routing::{get, post},
+};
+use jwtlet_core::{Audience, ClientIdentifier, Exchange, role::Role};
+use jwtlet_kubernetes::KubernetesVerifier;
+use jwtlet_store::MemoryStore;
+use jwtlet_vault::VaultSigner;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use self::error::Problem;
+
+/// What the handlers of both APIs share.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) exchange: Exchange<KubernetesVerifier, MemoryStore, VaultSigner>,
+    pub(crate) management_audience: Audience,
+    pub(crate) roles: BTreeMap<ClientIdentifier, Vec<Role>>,
+}
+
+/// The exchange API: `/token`, keys, discovery, probes.
+pub(crate) fn exchange_router(service: Arc<Service>) -> Router {
+    let token = post(oauth::token).fallback(oauth::method_not_allowed);
+    let router = Router::new()
+        .route("/token", token)
+        .merge(discovery::router(&service.exchange.profile().issuer))
+        .route("/readyz", get(probe::ready));
+    finish(router, service)
+}
+
+/// The management API below `/api/v1`, and probes.
+pub(crate) fn management_router(service: Arc<Service>) -> Router {
+    let router =
+        Router::new().nest("/api/v1", management::router()).route("/readyz", get(probe::ready_with_reasons));
+    finish(router, service)
+}
+
+fn finish(router: Router<Arc<Service>>, service: Arc<Service>) -> Router {
+    router
+        .route("/health", get(probe::live))
+        .route("/livez", get(probe::live))
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "the Allow header names the methods of this path")
+        })
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(middleware::from_fn(request_id::layer))
+        .with_state(service)
+}

@@ -1,0 +1,221 @@
+//! `POST /token`: the token endpoint of RFC 8693.
+
+use std::{collections::HashSet, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use jwtlet_core::{
+    Audience, ExchangeError, ExchangeRequest, ParticipantContext, Scope, Subject, SubjectToken,
+    exchange::Issued,
+    mapping::{MAX_AUDIENCES, MAX_SCOPES},
+};
+use serde::Serialize;
+use tracing::info;
+use uuid::Uuid;
+
+use super::{
+    Service,
+    body::{self, BodyError},
+    error::{ErrorCode, NO_STORE, OAuthError},
+    form,
+};
+use crate::clock;
+
+const MAX_BODY_BYTES: usize = 64 * 1024;
+const FORM: &str = "application/x-www-form-urlencoded";
+const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+
+/// Exchanges a service account token for an issued one.
+pub(super) async fn token(State(service): State<Arc<Service>>, headers: HeaderMap, body: Body) -> Response {
+    match exchange(&service, &headers, body).await {
+        Ok(response) => response,
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn exchange(service: &Service, headers: &HeaderMap, body: Body) -> Result<Response, OAuthError> {
+    let form = read_form(headers, body).await?;
+    let (request, issued_token_type) = parse(&form)?;
+    match service.exchange.issue(&request, clock::now(), Uuid::new_v4()).await {
+        Ok(issued) => {
+            log(&request, Some(&issued.subject), "issued", &issued.id);
+            Ok(success(&issued, issued_token_type))
+        }
+        Err(error) => {
+            let answer = OAuthError::from(&error);
+            log(&request, subject_of(&error), "refused", &format_args!("{:?}: {error}", answer.code()));
+            Err(answer)
+        }
+    }
+}
+
+fn subject_of(error: &ExchangeError) -> Option<&Subject> {
+    match error {
+        ExchangeError::Denied { subject, .. } | ExchangeError::Conflict { subject, .. } => Some(subject),
+        ExchangeError::Rejected(_) | ExchangeError::Upstream(_) => None,
+    }
+}
+
+/// One line for each exchange: who, for whom, with what outcome.
+fn log(request: &ExchangeRequest, subject: Option<&Subject>, outcome: &str, detail: &dyn std::fmt::Display) {
+    info!(
+        outcome,
+        client = subject.map_or("", |subject| subject.identity.as_str()),
+        context = request.participant_context.as_str(),
+        scopes = ?request.scopes,
+        %detail,
+        "exchange"
+    );
+}
+
+pub(super) async fn method_not_allowed() -> Response {
+    let error = OAuthError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::InvalidRequest, "the token endpoint takes POST only");
+    let mut response = error.into_response();
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+    response
+}
+
+async fn read_form(headers: &HeaderMap, body: Body) -> Result<Form, OAuthError> {
+    if body::media_type(headers).as_deref() != Some(FORM) {
+        let description = format!("the Content-Type must be {FORM}");
+        return Err(OAuthError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::InvalidRequest, description));
+    }
+    let bytes = body::read(body, MAX_BODY_BYTES).await.map_err(|error| match error {
+        BodyError::TooLarge => {
+            let description = format!("the body must be at most {MAX_BODY_BYTES} bytes");
+            OAuthError::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::InvalidRequest, description)
+        }
+        BodyError::TooSlow => {
+            OAuthError::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::InvalidRequest, "the body must arrive within 30 s")
+        }
+        BodyError::Broken => OAuthError::invalid_request("the body ended too early"),
+    })?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| OAuthError::invalid_request("the body must be UTF-8"))?;
+    let parameters = form::parameters(text)
+        .map_err(|error| OAuthError::invalid_request(format!("the body is not correctly encoded: {error}")))?;
+    Ok(Form(parameters))
+}
+
+/// The parameters of a request. It holds the subject token, hence no `Debug`.
+struct Form(Vec<(String, String)>);
+
+impl Form {
+    fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
+    fn optional(&self, name: &str) -> Result<Option<&str>, OAuthError> {
+        let mut values = self.all(name);
+        match (values.next(), values.next()) {
+            (_, Some(_)) => Err(OAuthError::invalid_request(format!("{name} must be given once only"))),
+            (value, None) => Ok(value),
+        }
+    }
+
+    fn required(&self, name: &str) -> Result<&str, OAuthError> {
+        self.optional(name)?.ok_or_else(|| OAuthError::invalid_request(format!("{name} is missing")))
+    }
+}
+
+fn parse(form: &Form) -> Result<(ExchangeRequest, &'static str), OAuthError> {
+    if form.required("grant_type")? != GRANT_TYPE {
+        let description = format!("grant_type must be {GRANT_TYPE}");
+        return Err(OAuthError::new(StatusCode::BAD_REQUEST, ErrorCode::UnsupportedGrantType, description));
+    }
+    if form.all("actor_token").chain(form.all("actor_token_type")).next().is_some() {
+        return Err(OAuthError::invalid_request("actor_token and actor_token_type are not supported"));
+    }
+    let subject_token = form.required("subject_token")?;
+    if form.required("subject_token_type")? != JWT {
+        return Err(OAuthError::invalid_request(format!("subject_token_type must be {JWT}")));
+    }
+    let issued_token_type = match form.optional("requested_token_type")? {
+        None | Some(JWT) => JWT,
+        Some(ACCESS_TOKEN) => ACCESS_TOKEN,
+        Some(_) => {
+            let description = format!("requested_token_type must be {JWT} or {ACCESS_TOKEN}");
+            return Err(OAuthError::invalid_request(description));
+        }
+    };
+    // Clients send files as they are, with the line's end.
+    let subject_token = SubjectToken::parse(subject_token.trim())
+        .map_err(|rejection| OAuthError::invalid_request(format!("subject_token {rejection}")))?;
+    let request = ExchangeRequest {
+        subject_token,
+        participant_context: parse_resource(form)?,
+        scopes: parse_scopes(form)?,
+        audiences: parse_audiences(form)?,
+    };
+    Ok((request, issued_token_type))
+}
+
+fn parse_resource(form: &Form) -> Result<ParticipantContext, OAuthError> {
+    let invalid = |description| OAuthError::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidTarget, description);
+    let mut resources = form.all("resource");
+    let resource = resources
+        .next()
+        .ok_or_else(|| OAuthError::invalid_request("resource is missing; it names the participant context"))?;
+    if resources.next().is_some() {
+        return Err(invalid("resource must be given once only: one token is for one participant context".to_owned()));
+    }
+    ParticipantContext::parse(resource).map_err(|rule| invalid(format!("resource {rule}")))
+}
+
+fn parse_scopes(form: &Form) -> Result<Vec<Scope>, OAuthError> {
+    let invalid = |description| OAuthError::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidScope, description);
+    let Some(text) = form.optional("scope")? else { return Ok(Vec::new()) };
+    let mut seen = HashSet::new();
+    let mut scopes = Vec::new();
+    for word in text.split(' ') {
+        if word.is_empty() {
+            return Err(invalid("scope must be words with a single space between them".to_owned()));
+        }
+        if seen.insert(word) {
+            scopes.push(Scope::parse(word).map_err(|rule| invalid(format!("each scope {rule}")))?);
+        }
+    }
+    if scopes.len() > MAX_SCOPES {
+        return Err(invalid(format!("at most {MAX_SCOPES} scopes can be requested")));
+    }
+    Ok(scopes)
+}
+
+fn parse_audiences(form: &Form) -> Result<Vec<Audience>, OAuthError> {
+    let invalid = |description| OAuthError::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidTarget, description);
+    let mut seen = HashSet::new();
+    let distinct = form.all("audience").filter(|audience| seen.insert(*audience));
+    let audiences = distinct.map(|text| Audience::parse(text).map_err(|rule| invalid(format!("each audience {rule}"))));
+    let audiences: Vec<Audience> = audiences.collect::<Result<_, _>>()?;
+    if audiences.len() > MAX_AUDIENCES {
+        return Err(invalid(format!("at most {MAX_AUDIENCES} audiences can be requested")));
+    }
+    Ok(audiences)
+}
+
+#[derive(Serialize)]
+struct Success<'a> {
+    access_token: &'a str,
+    issued_token_type: &'static str,
+    token_type: &'static str,
+    expires_in: u32,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    scope: String,
+}
+
+fn success(issued: &Issued, issued_token_type: &'static str) -> Response {
+    let scopes: Vec<&str> = issued.scopes.iter().map(Scope::as_str).collect();
+    let body = Success {
+        access_token: issued.token.expose(),
+        issued_token_type,
+        token_type: "Bearer",
+        expires_in: issued.expires_in,
+        scope: scopes.join(" "),
+    };
+    (NO_STORE, axum::Json(body)).into_response()
+}

@@ -1,0 +1,50 @@
+//! The probes of an orchestrator. They cost the upstream systems nothing.
+
+use std::{fmt::Write, sync::Arc};
+
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use jwtlet_core::{PolicyStore, Signer, SubjectVerifier, health::Health, upstream::System};
+
+use super::Service;
+
+/// The process runs.
+pub(crate) async fn live() -> Response {
+    text(StatusCode::OK, "ok\n".to_owned())
+}
+
+/// Whether an exchange would succeed, and which system is in the way. Why is for operators, not for everybody who
+/// reaches the exchange API.
+pub(crate) async fn ready(State(service): State<Arc<Service>>) -> Response {
+    report(&service, false)
+}
+
+/// The same with reasons.
+pub(crate) async fn ready_with_reasons(State(service): State<Arc<Service>>) -> Response {
+    report(&service, true)
+}
+
+fn report(service: &Service, with_reasons: bool) -> Response {
+    let exchange = &service.exchange;
+    let states = [
+        (System::Kubernetes, exchange.verifier().health()),
+        (System::Vault, exchange.signer().health()),
+        (System::Store, exchange.store().health()),
+    ];
+    let mut lines = String::new();
+    for (system, health) in states {
+        if let Health::NotReady(reason) = health {
+            // Writing to a String cannot fail.
+            let _ = if with_reasons { writeln!(lines, "{system}: not ready: {reason}") } else { writeln!(lines, "{system}: not ready") };
+        }
+    }
+    if lines.is_empty() { text(StatusCode::OK, "ready\n".to_owned()) } else { text(StatusCode::SERVICE_UNAVAILABLE, lines) }
+}
+
+fn text(status: StatusCode, body: String) -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+    (status, headers, body).into_response()
+}

@@ -1,0 +1,115 @@
+//! `jwtlet-server`: the command line of the token exchange service.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use jwtlet_core::upstream::chain;
+use jwtlet_server::{App, Config, config::ConfigError, logging};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+/// OAuth 2.0 token exchange (RFC 8693) for participant contexts: takes a Kubernetes service account token, returns a
+/// short-lived JWT signed by Vault or `OpenBao`.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The configuration, a TOML file. Variables named `JWTLET__A__B` override its key `a.b`.
+    #[arg(env = "JWTLET_CONFIG_FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Checks a configuration, prints everything that is wrong with it, and ends.
+    CheckConfig {
+        /// The configuration, a TOML file.
+        file: PathBuf,
+    },
+    /// Starts a Kubernetes and a Vault of its own, exchanges a token and shows how. Not for production.
+    #[cfg(feature = "dev")]
+    Dev(jwtlet_server::dev::Options),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // Fails only when a provider is installed already, which is as good.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let cli = Cli::parse();
+    match cli.command {
+        None => run(cli.config.as_deref()).await,
+        Some(Command::CheckConfig { file }) => check_config(&file),
+        #[cfg(feature = "dev")]
+        Some(Command::Dev(options)) => jwtlet_server::dev::run(options, stop_on_signal()).await,
+    }
+}
+
+fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
+    Config::load(file, &std::env::vars_os().collect::<Vec<_>>())
+}
+
+fn check_config(file: &Path) -> ExitCode {
+    match load(Some(file)) {
+        Ok(config) => {
+            for warning in &config.warnings {
+                eprintln!("warning: {warning}");
+            }
+            println!("{}: the configuration is good", file.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{}: {error}", file.display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(file: Option<&Path>) -> ExitCode {
+    let config = match load(file) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    logging::init(config.log_format);
+    let stop = stop_on_signal();
+    let outcome = match App::bind(config).await {
+        Ok(app) => app.run(stop).await,
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(()) => {
+            info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            error!("{}", chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Cancelled by SIGTERM and Ctrl-C.
+fn stop_on_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let cancel = stop.clone();
+    tokio::spawn(async move {
+        use tokio::signal::{ctrl_c, unix};
+        match unix::signal(unix::SignalKind::terminate()) {
+            Ok(mut terminate) => tokio::select! {
+                _ = terminate.recv() => {}
+                _ = ctrl_c() => {}
+            },
+            Err(_) => {
+                let _ = ctrl_c().await;
+            }
+        }
+        cancel.cancel();
+    });
+    stop
+}
