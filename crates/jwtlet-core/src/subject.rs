@@ -15,7 +15,7 @@ pub struct Subject {
     pub uid: Option<String>,
 }
 
-/// Why a token is not accepted. Displays as what follows "subject_token" in a message to the caller; it never holds a
+/// Why a token is not accepted. Displays as what follows the name of the parameter in a message to the caller; it never holds a
 /// part of the token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {

@@ -206,7 +206,7 @@ mod tests {
     fn a_service_account_token_passes() {
         let aud = json!(["x", "jwtlet"]);
         assert_eq!(check(&json!({"aud": aud, "exp": NOW + 1, "iat": NOW, "nbf": NOW, "sub": "s"})), Ok(()));
-        assert_eq!(check(&json!({"aud": "jwtlet", "exp": NOW as f64 + 1.9, "nbf": NOW + 60})), Ok(()));
+        assert_eq!(check(&json!({"aud": "jwtlet", "exp": 1_800_000_001.9, "nbf": NOW + 60})), Ok(()));
     }
 
     #[test]

@@ -63,11 +63,11 @@ struct Listener {
 }
 
 impl App {
-    /// Binds both ports. No other system is contacted.
+    /// Binds both ports. No other system is contacted. Call it inside a Tokio runtime.
     ///
     /// # Errors
     /// [`AppError::Bind`].
-    pub async fn bind(config: Config) -> Result<Self, AppError> {
+    pub fn bind(config: Config) -> Result<Self, AppError> {
         for warning in &config.warnings {
             warn!("{warning}");
         }

@@ -10,6 +10,7 @@ use jwtlet_core::upstream::chain;
 use jwtlet_server::{App, Config, config::ConfigError, logging};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
+use tracing_subscriber::filter::LevelFilter;
 
 /// OAuth 2.0 token exchange (RFC 8693) for participant contexts: takes a Kubernetes service account token, returns a
 /// short-lived JWT signed by Vault or `OpenBao`.
@@ -76,9 +77,9 @@ async fn run(file: Option<&Path>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    logging::init(config.log_format);
+    logging::init(config.log_format, LevelFilter::INFO);
     let stop = stop_on_signal();
-    let outcome = match App::bind(config).await {
+    let outcome = match App::bind(config) {
         Ok(app) => app.run(stop).await,
         Err(error) => Err(error),
     };

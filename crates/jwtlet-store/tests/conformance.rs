@@ -1,5 +1,7 @@
 //! What every policy store has to do, run on every implementation.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in helper functions too")]
+
 use jiff::{SignedDuration, Timestamp};
 use jwtlet_core::{
     Audience, ClientIdentifier, ParticipantContext, PolicyStore, Scope,

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tracing::warn;
 
 /// How long a token is used without looking at the file.
-const MAX_AGE: Duration = Duration::from_secs(60);
+const MAX_AGE: Duration = Duration::from_mins(1);
 
 /// No file with a token in it is longer, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tracing::{info, warn};
 
 /// How long the certificates of a CA file are used without looking at the file.
-const CA_MAX_AGE: Duration = Duration::from_secs(60);
+const CA_MAX_AGE: Duration = Duration::from_mins(1);
 
 /// No answer that is wanted is longer, in bytes: a key with a hundred RSA versions stays below a tenth of it.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;

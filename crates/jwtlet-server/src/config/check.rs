@@ -21,7 +21,7 @@ pub(super) fn audience(text: &str) -> Result<Audience, Rule> {
 }
 
 pub(super) fn path(text: &str) -> Result<PathBuf, Rule> {
-    Ok(text.into())
+    if text.contains('\0') { Err("must be a path".into()) } else { Ok(text.into()) }
 }
 
 pub(super) fn ip_address(text: &str) -> Result<IpAddr, Rule> {

@@ -73,8 +73,8 @@ struct File<'a> {
 
 impl File<'_> {
     fn origin(&self, offset: usize) -> Origin {
-        let before = self.text.as_bytes().get(..offset).unwrap_or_default();
-        Origin::File { name: self.name.clone(), line: 1 + before.iter().filter(|byte| **byte == b'\n').count() }
+        let before = self.text.get(..offset).unwrap_or_default();
+        Origin::File { name: self.name.clone(), line: 1 + before.matches('\n').count() }
     }
 
     fn table(&self, table: &DeTable<'_>) -> Table {

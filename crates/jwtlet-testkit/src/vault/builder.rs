@@ -1,0 +1,98 @@
+//! Settings of a [`Vault`] before it starts.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex};
+
+use super::kubernetes_login::KubernetesAuth;
+use super::policy::TokenPolicy;
+use super::state::State;
+use super::tokens::Tokens;
+use super::transit::Keys;
+use super::{Vault, routes};
+use crate::error::StartError;
+use crate::faults::Faults;
+use crate::listener::Bound;
+
+/// Settings of a [`Vault`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "nothing listens until `start`"]
+pub struct VaultBuilder {
+    address: Option<SocketAddr>,
+    tls: bool,
+    namespace: Option<String>,
+    mount: Option<String>,
+    kubernetes: Option<KubernetesAuth>,
+    kubernetes_mount: Option<String>,
+}
+
+impl VaultBuilder {
+    /// Listens on this address instead of a free loopback port.
+    pub fn address(mut self, address: SocketAddr) -> Self {
+        self.address = Some(address);
+        self
+    }
+
+    /// Whether to speak TLS, with a certificate authority of its own.
+    pub fn tls(mut self, tls: bool) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Puts everything into this namespace: requests must name it in `X-Vault-Namespace` or in the path.
+    pub fn namespace(mut self, namespace: &str) -> Self {
+        self.namespace = Some(trimmed(namespace));
+        self
+    }
+
+    /// Mounts the transit engine here instead of at `transit`.
+    pub fn mount(mut self, mount: &str) -> Self {
+        self.mount = Some(trimmed(mount));
+        self
+    }
+
+    /// Enables the Kubernetes login, which reviews tokens at this API server.
+    pub fn kubernetes_auth(mut self, kubernetes: KubernetesAuth) -> Self {
+        self.kubernetes = Some(kubernetes);
+        self
+    }
+
+    /// Mounts the Kubernetes login here below `auth/` instead of at `kubernetes`.
+    pub fn kubernetes_mount(mut self, mount: &str) -> Self {
+        self.kubernetes_mount = Some(trimmed(mount));
+        self
+    }
+
+    /// Starts the server.
+    ///
+    /// # Errors
+    /// [`StartError`] if the address cannot be bound or no certificate can be made.
+    pub async fn start(self) -> Result<Vault, StartError> {
+        let bound = Bound::bind(self.address, self.tls).await?;
+        let faults = Arc::new(Faults::default());
+        let tokens = Tokens::default();
+        let root_token = tokens.create(&TokenPolicy::root());
+        let state = Arc::new(State {
+            mount: self.mount.unwrap_or_else(|| "transit".to_owned()),
+            namespace: self.namespace,
+            sealed: AtomicBool::new(false),
+            keys: Keys::default(),
+            tokens,
+            root_token,
+            kubernetes_mount: self.kubernetes_mount.unwrap_or_else(|| "kubernetes".to_owned()),
+            kubernetes: self.kubernetes,
+            roles: Mutex::new(HashMap::new()),
+            faults: Arc::clone(&faults),
+            hooks: Mutex::new(Vec::new()),
+            calls: Mutex::new(HashMap::new()),
+            signatures: AtomicU64::new(0),
+        });
+        let server = Arc::new(bound.serve(routes::router(Arc::clone(&state)), faults));
+        Ok(Vault { state, server })
+    }
+}
+
+fn trimmed(path: &str) -> String {
+    path.trim_matches('/').to_owned()
+}
