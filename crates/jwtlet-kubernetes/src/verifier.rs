@@ -69,7 +69,11 @@ enum ReviewError {
 impl From<ReviewError> for UpstreamError {
     fn from(error: ReviewError) -> Self {
         match error {
-            ReviewError::Unauthorized(_) | ReviewError::Forbidden => Self::misconfigured(System::Kubernetes, error),
+            // A file that is missing may be about to come; one with something else in it is not a token that is late.
+            ReviewError::Credential(CredentialError::Unusable(..))
+            | ReviewError::UnsendableToken(_)
+            | ReviewError::Unauthorized(_)
+            | ReviewError::Forbidden => Self::misconfigured(System::Kubernetes, error),
             ReviewError::Status { retry_after, .. } => {
                 Self::Unavailable { system: System::Kubernetes, retry_after, cause: error.into() }
             }

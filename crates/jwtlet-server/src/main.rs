@@ -13,7 +13,7 @@ use tracing::{error, info};
 use tracing_subscriber::filter::LevelFilter;
 
 /// OAuth 2.0 token exchange (RFC 8693) for participant contexts: takes a Kubernetes service account token, returns a
-/// short-lived JWT signed by Vault or `OpenBao`.
+/// short-lived JWT signed by Vault or OpenBao.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Cli {

@@ -13,7 +13,7 @@ pub(crate) fn jittered(duration: Duration) -> Duration {
     let mut random = [0];
     // Without randomness the pause is merely not spread.
     let _ = rand::fill(&mut random);
-    duration - duration / 5 * u32::from(random[0]) / 255
+    duration.saturating_sub(duration / 5 * u32::from(random[0]) / 255)
 }
 
 /// Pauses that double up to a limit.

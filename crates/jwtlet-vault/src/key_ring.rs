@@ -30,7 +30,9 @@ pub(crate) enum KeyRefusal {
     External,
     #[error("its type {0:?} is not supported; {SUPPORTED}")]
     Unsupported(String),
-    #[error("it is a derived key, each of whose contexts has a public key of its own; {SUPPORTED}, with derived=false")]
+    #[error(
+        "it is a derived key, each of whose contexts has a public key of its own; {SUPPORTED}, with derived=false"
+    )]
     Derived,
     #[error("it is soft-deleted; restore it in Vault, or name another key in vault.key_name")]
     SoftDeleted,
@@ -79,8 +81,11 @@ impl KeyRing {
         }
         versions.sort_by_key(|(version, _)| version.number);
         let (versions, keys): (Vec<_>, Vec<_>) = versions.into_iter().unzip();
-        let ring =
-            Self { versions, minimum: data.min_encryption_version, published: Arc::new(JwkSet { keys }) };
+        let ring = Self {
+            versions,
+            minimum: data.min_encryption_version,
+            published: Arc::new(JwkSet { keys }),
+        };
         if ring.versions.is_empty() {
             return Err(KeyRefusal::NoVersions);
         }
@@ -93,17 +98,19 @@ impl KeyRing {
 
     /// The version that signs at this time.
     pub(crate) fn signing(&self, now: Timestamp, publish_before_sign: Duration) -> Option<&Arc<KeyVersion>> {
-        let candidates = self
-            .versions
-            .iter()
-            .map(|version| Candidate { version: version.number, created_at: version.created_at });
+        let candidates = self.versions.iter().map(|version| Candidate {
+            version: version.number,
+            created_at: version.created_at,
+        });
         let number = signing_version(candidates, self.minimum, now, publish_before_sign)?;
         self.versions.iter().find(|version| version.number == number)
     }
 
     /// The oldest version that may sign.
     pub(crate) fn oldest(&self) -> Option<&Arc<KeyVersion>> {
-        self.versions.iter().find(|version| version.number >= self.minimum)
+        self.versions
+            .iter()
+            .find(|version| version.number >= self.minimum)
     }
 
     /// Everything that verifiers may need.
@@ -122,7 +129,11 @@ impl KeyRing {
     /// new one of the same name.
     pub(crate) fn reused_kid(&self, previous: &Self) -> Option<&str> {
         let differs = |key: &&Jwk| {
-            previous.published.keys.iter().any(|old| old.kid() == key.kid() && old != *key)
+            previous
+                .published
+                .keys
+                .iter()
+                .any(|old| old.kid() == key.kid() && old != *key)
         };
         self.published.keys.iter().find(differs).map(Jwk::kid)
     }
@@ -157,20 +168,29 @@ fn check(data: &KeyData) -> Result<KeyKind, KeyRefusal> {
 
 fn parse_version(
     name: &KeyName,
-    kind: KeyKind,
+    key_kind: KeyKind,
     number: String,
     version: Value,
 ) -> Result<(Arc<KeyVersion>, Jwk), KeyRefusal> {
     let Some(number) = number.parse().ok().filter(|number| *number > 0) else {
         return Err(KeyRefusal::VersionNumber(number));
     };
-    let data: KeyVersionData =
+    let described: KeyVersionData =
         serde_json::from_value(version).map_err(|error| KeyRefusal::VersionForm(number, error))?;
-    let key = VerificationKey::parse(kind, &data.public_key)
+    let verification = VerificationKey::parse(key_kind, &described.public_key)
         .map_err(|error| KeyRefusal::PublicKey(number, error))?;
     let kid = format!("{name}-{number}");
-    let algorithm = kind.algorithm();
+    let algorithm = key_kind.algorithm();
     let header = EncodedHeader::new(algorithm, &kid);
-    let jwk = Jwk::new(kid, algorithm, key.public().clone());
-    Ok((Arc::new(KeyVersion { number, algorithm, header, key, created_at: data.creation_time }), jwk))
+    let jwk = Jwk::new(kid, algorithm, verification.public().clone());
+    Ok((
+        Arc::new(KeyVersion {
+            number,
+            algorithm,
+            header,
+            key: verification,
+            created_at: described.creation_time,
+        }),
+        jwk,
+    ))
 }

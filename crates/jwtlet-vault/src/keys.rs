@@ -105,7 +105,10 @@ impl Keys {
         if let Some(previous) = &previous {
             ring.succeed(previous);
             if let Some(kid) = ring.reused_kid(previous) {
-                warn!(kid, "this key version has another public key than before; tokens that it signed do not verify");
+                warn!(
+                    kid,
+                    "this key version has another public key than before; tokens that it signed do not verify"
+                );
             }
         }
         if previous.is_none_or(|previous| previous.newest() != ring.newest()) {
@@ -125,13 +128,20 @@ impl Keys {
             }
             Err(VaultError::Forbidden { .. }) => Err(self.missing(missing)),
             Err(VaultError::Status { refusal, .. }) if refusal.status == StatusCode::NOT_FOUND => {
-                Err(VaultError::MountMissing { mount: self.mount.clone(), refusal })
+                Err(VaultError::MountMissing {
+                    mount: self.mount.clone(),
+                    refusal,
+                })
             }
             Err(error) => Err(error),
         }
     }
 
     fn missing(&self, refusal: Refusal) -> VaultError {
-        VaultError::KeyMissing { key: self.name.to_string(), mount: self.mount.clone(), refusal }
+        VaultError::KeyMissing {
+            key: self.name.to_string(),
+            mount: self.mount.clone(),
+            refusal,
+        }
     }
 }

@@ -6,9 +6,9 @@
 //! choice is made from what Vault says about the age of each version, the same on every replica. And Vault answers many
 //! mistakes with status 200 and a signature that no JWT library accepts, so nothing leaves that was not verified here.
 //!
-//! From the outside in: [`signer`] is the port and the background work, [`session`] a call with a valid token,
-//! [`auth`] where that token comes from, [`client`] one call, [`wire`] its JSON; [`key_ring`], [`public_key`] and
-//! [`rotation`] are pure.
+//! From the outside in: `signer` is the port and the background work, `session` a call with a valid token, `auth` where
+//! that token comes from (`login` in a cluster), `client` one call, `wire` its JSON; `key_ring`, `public_key`,
+//! `signature` and `rotation` are pure.
 //!
 //! The invariant: what [`VaultSigner`] returns verifies with the published key that its `kid` names.
 
@@ -18,6 +18,7 @@ mod error;
 mod jitter;
 mod key_ring;
 mod keys;
+mod login;
 mod public_key;
 mod rotation;
 mod session;

@@ -216,8 +216,11 @@ fn read_vault(
     let token_file = reader.optional("vault.token_file", |given| given.parse(check::path));
     let token = reader.secret("vault.token", |given| given.parse(check::vault_token));
     let role = reader.optional("vault.kubernetes_role", |given| given.parse(check::vault_role));
+    if reader.is_set("vault.kubernetes_mount") && !set.contains(&"vault.kubernetes_role") {
+        reader.problem("vault.kubernetes_mount", "has a meaning only together with kubernetes_role");
+    }
     let mount = reader.optional("vault.kubernetes_mount", |given| given.parse(check::from_str));
-    let key_name = reader.required("vault.key_name", |given| given.parse(check::from_str));
+    let key_name = reader.optional("vault.key_name", |given| given.parse(check::from_str));
     let transit_mount = reader.optional("vault.transit_mount", |given| given.parse(check::from_str));
     let namespace = reader.optional("vault.namespace", |given| given.parse(check::from_str));
     let ca_file = reader.optional("vault.ca_file", |given| given.parse(check::path));
@@ -230,18 +233,20 @@ fn read_vault(
         [] => reader.problem("vault", "exactly one of token_file, token and kubernetes_role must be set, and none is"),
         several => reader.problem("vault", format!("exactly one of token_file, token and kubernetes_role must be set, not {}", several.join(" and "))),
     }
-    let default_mount = |text: &str| text.parse().ok();
     let auth = match (token_file, token, role) {
         (Some(path), None, None) => VaultAuth::TokenFile(path),
         (None, Some(token), None) => VaultAuth::Token(SecretString::from(token)),
         (None, None, Some(role)) => VaultAuth::Kubernetes(KubernetesLogin {
             role,
-            mount: mount.or_else(|| default_mount("kubernetes"))?,
+            mount: mount.or_else(|| "kubernetes".parse().ok())?,
             token_file: own_token_file,
         }),
         _ => return None,
     };
-    let (url, key_name) = (url?, key_name?);
+    let (url, key_name) = (url?, key_name.or_else(|| "signing-jwtlet_pc".parse().ok())?);
+    if ca_file.is_some() && url.starts_with("http:") {
+        warnings.push("vault.ca_file is set, but vault.url is http: nothing checks who answers".into());
+    }
     if check::is_plain_remote(&url) {
         warnings.push("vault.url is http and not on this host: the Vault token crosses the network in clear text".into());
     }
@@ -249,7 +254,7 @@ fn read_vault(
         url,
         auth,
         key_name,
-        transit_mount: transit_mount.or_else(|| default_mount("transit"))?,
+        transit_mount: transit_mount.or_else(|| "transit".parse().ok())?,
         namespace,
         ca_file,
         connect_timeout,

@@ -45,7 +45,8 @@ pub(super) struct Environment {
 
 impl Environment {
     pub(super) async fn start(exchange_port: u16, management_port: u16) -> Result<Self, DevError> {
-        let kubernetes = Kubernetes::start().await?;
+        // Over TLS, because kubectl sends no token without.
+        let kubernetes = Kubernetes::builder().tls(true).start().await?;
         for name in [CONNECTOR, PROVISIONER, ADMIN] {
             kubernetes.create_service_account(NAMESPACE, name);
         }
@@ -53,6 +54,7 @@ impl Environment {
         let vault_token = vault.create_token(&TokenPolicy::signer_and_creator(KEY_NAME));
         // Only this user can look inside, and the name cannot be guessed.
         let files = tempfile::Builder::new().prefix("jwtlet-dev-").tempdir()?;
+        write_private(&files.path().join("ca.crt"), &kubernetes.ca_pem().unwrap_or_default())?;
         write_private(&files.path().join("reviewer-token"), &kubernetes.reviewer_token())?;
         write_private(&files.path().join("vault-token"), &vault_token)?;
         write_private(&files.path().join("kubeconfig"), &kubernetes.kubeconfig())?;
@@ -78,6 +80,10 @@ impl Environment {
 
     pub(super) fn kubeconfig(&self) -> PathBuf {
         self.files.path().join("kubeconfig")
+    }
+
+    pub(super) fn ca_file(&self) -> PathBuf {
+        self.files.path().join("ca.crt")
     }
 
     pub(super) fn config_file(&self) -> PathBuf {
@@ -139,6 +145,7 @@ management_port = {management_port}
 api_server_url = "{api_server}"
 cluster_issuer = "{cluster_issuer}"
 token_file = "{files}/reviewer-token"
+ca_file = "{files}/ca.crt"
 
 [token]
 client_audience = "{CLIENT_AUDIENCE}"

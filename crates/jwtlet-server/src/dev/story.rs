@@ -155,28 +155,44 @@ The header and the claims of the issued token, verified with {issuer}/.well-know
 }
 
 fn print_next_steps(environment: &Environment) {
-    let (kubernetes, management) = (&environment.kubernetes, environment.management);
+    let (management, kubeconfig) = (environment.management, environment.kubeconfig());
+    let kubeconfig = kubeconfig.display();
     println!(
         "Another subject token, with kubectl:
 
 kubectl --kubeconfig {kubeconfig} create token {CONNECTOR} -n {NAMESPACE} --audience={CLIENT_AUDIENCE}
 
-or without:
+or without, in the member status.token of the answer:
 
-curl -s {api_server}/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{CONNECTOR}/token \\
-  -H 'Authorization: Bearer {admin}' -H 'Content-Type: application/json' \\
-  -d '{{\"apiVersion\":\"authentication.k8s.io/v1\",\"kind\":\"TokenRequest\",\"spec\":{{\"audiences\":[\"{CLIENT_AUDIENCE}\"]}}}}'
+{token_request}
 
 The policy, as {NAMESPACE}:{ADMIN} sees it:
 
 curl -s http://{management}/api/v1/mappings \\
-  -H \"Authorization: Bearer $(kubectl --kubeconfig {kubeconfig} create token {ADMIN} -n {NAMESPACE} --audience={MANAGEMENT_AUDIENCE})\"
+  -H 'Authorization: Bearer {admin_token}'
 
 Ctrl-C stops.",
-        kubeconfig = environment.kubeconfig().display(),
-        api_server = kubernetes.url(),
-        admin = kubernetes.admin_token(),
+        token_request = token_request(environment, CONNECTOR, CLIENT_AUDIENCE),
+        admin_token = environment.kubernetes.token(NAMESPACE, ADMIN).audience(MANAGEMENT_AUDIENCE).mint(),
     );
+}
+
+/// What `kubectl create token` sends.
+fn token_request(environment: &Environment, account: &str, audience: &str) -> String {
+    let kubernetes = &environment.kubernetes;
+    let body = json!({
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"audiences": [audience]},
+    });
+    format!(
+        "curl -s --cacert {ca} {url}/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{account}/token \\
+  -H 'Authorization: Bearer {admin}' -H 'Content-Type: application/json' \\
+  -d '{body}'",
+        ca = environment.ca_file().display(),
+        url = kubernetes.url(),
+        admin = kubernetes.admin_token(),
+    )
 }
 
 fn pretty(value: &Value) -> String {

@@ -212,10 +212,23 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The answer to a request whose handler panicked: a defect, contained to its request.
-#[expect(clippy::needless_pass_by_value, reason = "the signature that the layer asks for")]
-pub(crate) fn panicked(cause: Box<dyn Any + Send>) -> Response {
+/// Logs that a handler panicked: a defect, contained to its request.
+fn log_panic(cause: &(dyn Any + Send)) {
     let text = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
     error!(panic = text.unwrap_or("unknown"), "a request handler panicked");
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "an internal error").into_response()
+}
+
+/// The answer of the exchange API to a request whose handler panicked.
+#[expect(clippy::needless_pass_by_value, reason = "the signature that the layer asks for")]
+pub(crate) fn exchange_panicked(cause: Box<dyn Any + Send>) -> Response {
+    log_panic(cause.as_ref());
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    OAuthError::new(status, ErrorCode::ServerError, "an internal error; tell the operator").into_response()
+}
+
+/// The answer of the management API to a request whose handler panicked.
+#[expect(clippy::needless_pass_by_value, reason = "the signature that the layer asks for")]
+pub(crate) fn management_panicked(cause: Box<dyn Any + Send>) -> Response {
+    log_panic(cause.as_ref());
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "an internal error; tell the operator").into_response()
 }

@@ -11,12 +11,13 @@ mod oauth;
 mod probe;
 mod request_id;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{any::Any, collections::BTreeMap, sync::Arc};
 
 use axum::{
     Router,
     http::StatusCode,
     middleware,
+    response::Response,
     routing::{get, post},
 };
 use jwtlet_core::{Audience, ClientIdentifier, Exchange, role::Role};
@@ -26,6 +27,9 @@ use jwtlet_vault::VaultSigner;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::error::Problem;
+
+/// Makes the answer to a request whose handler panicked.
+type OnPanic = fn(Box<dyn Any + Send>) -> Response;
 
 /// What the handlers of both APIs share.
 #[derive(Debug)]
@@ -42,17 +46,17 @@ pub(crate) fn exchange_router(service: Arc<Service>) -> Router {
         .route("/token", token)
         .merge(discovery::router(&service.exchange.profile().issuer))
         .route("/readyz", get(probe::ready));
-    finish(router, service)
+    finish(router, service, error::exchange_panicked)
 }
 
 /// The management API below `/api/v1`, and probes.
 pub(crate) fn management_router(service: Arc<Service>) -> Router {
     let router =
         Router::new().nest("/api/v1", management::router()).route("/readyz", get(probe::ready_with_reasons));
-    finish(router, service)
+    finish(router, service, error::management_panicked)
 }
 
-fn finish(router: Router<Arc<Service>>, service: Arc<Service>) -> Router {
+fn finish(router: Router<Arc<Service>>, service: Arc<Service>, panicked: OnPanic) -> Router {
     router
         .route("/health", get(probe::live))
         .route("/livez", get(probe::live))
@@ -60,7 +64,7 @@ fn finish(router: Router<Arc<Service>>, service: Arc<Service>) -> Router {
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "the Allow header names the methods of this path")
         })
-        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(request_id::layer))
         .with_state(service)
 }

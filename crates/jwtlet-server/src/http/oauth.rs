@@ -44,7 +44,7 @@ async fn exchange(service: &Service, headers: &HeaderMap, body: Body) -> Result<
     let (request, issued_token_type) = parse(&form)?;
     match service.exchange.issue(&request, clock::now(), Uuid::new_v4()).await {
         Ok(issued) => {
-            log(&request, Some(&issued.subject), "issued", &issued.id);
+            log(&request, Some(&issued.subject), "issued", &"");
             Ok(success(&issued, issued_token_type))
         }
         Err(error) => {

@@ -10,9 +10,12 @@ use serde_json::{Value, json};
 /// What a token may do with the key `signing`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rights {
-    ReadAndSign,
-    ReadAndSignAndCreate,
-    ReadOnly,
+    /// Read it.
+    Reader,
+    /// Read it and sign with it.
+    Signer,
+    /// Read it, sign with it and create it.
+    Creator,
 }
 
 /// A role of the Kubernetes login for the service account `jwtlet/signer`.
@@ -54,6 +57,7 @@ pub(crate) trait Backend: Sized {
 
     /// A call to the API as root that has to succeed.
     async fn root(&self, method: Method, path: &str, body: Value) {
+        crate::support::install_crypto_provider();
         let http = HttpClient::new(HttpSettings {
             tls: false,
             ca_file: None,
@@ -62,23 +66,35 @@ pub(crate) trait Backend: Sized {
             request_timeout: Duration::from_secs(30),
         });
         let url = format!("{}/v1/{path}", self.url());
-        let mut request = http.get().unwrap().request(method, url).header("x-vault-token", self.root_token());
+        let mut request = http
+            .get()
+            .unwrap()
+            .request(method, url)
+            .header("x-vault-token", self.root_token());
         if !self.namespace().is_empty() {
             request = request.header("x-vault-namespace", self.namespace());
         }
         let answer = http.send(request.body(body.to_string())).await.unwrap();
-        assert!(answer.status.is_success(), "{path}: {} {:?}", answer.status, answer.json::<Value>());
+        assert!(
+            answer.status.is_success(),
+            "{path}: {} {:?}",
+            answer.status,
+            answer.json::<Value>()
+        );
     }
 
     async fn create_key(&self, kind: &str) {
-        self.root(Method::POST, "transit/keys/signing", json!({ "type": kind })).await;
+        self.root(Method::POST, "transit/keys/signing", json!({ "type": kind }))
+            .await;
     }
 
     async fn rotate(&self) {
-        self.root(Method::POST, "transit/keys/signing/rotate", json!({})).await;
+        self.root(Method::POST, "transit/keys/signing/rotate", json!({}))
+            .await;
     }
 
     async fn configure(&self, config: Value) {
-        self.root(Method::POST, "transit/keys/signing/config", config).await;
+        self.root(Method::POST, "transit/keys/signing/config", config)
+            .await;
     }
 }

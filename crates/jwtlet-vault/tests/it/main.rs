@@ -3,6 +3,12 @@
 //! [`suite`] runs as it is on the testkit's Vault and on a real OpenBao: what it asks of both, the testkit cannot get
 //! wrong unnoticed. [`misbehaviour`] needs a server that does what no good server does, so it runs on the testkit only.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests end the test, like the tests themselves"
+)]
+
 mod backend;
 mod logs;
 mod misbehaviour;

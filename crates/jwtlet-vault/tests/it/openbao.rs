@@ -13,31 +13,36 @@ pub(crate) struct RealOpenBao {
 
 fn policy(rights: Rights) -> &'static str {
     match rights {
-        Rights::ReadAndSign => {
+        Rights::Signer => {
             r#"path "transit/keys/signing" { capabilities = ["read"] }
                path "transit/sign/signing" { capabilities = ["update"] }"#
         }
-        Rights::ReadAndSignAndCreate => {
+        Rights::Creator => {
             r#"path "transit/keys/signing" { capabilities = ["read", "update"] }
                path "transit/sign/signing" { capabilities = ["update"] }"#
         }
-        Rights::ReadOnly => r#"path "transit/keys/signing" { capabilities = ["read"] }"#,
+        Rights::Reader => r#"path "transit/keys/signing" { capabilities = ["read"] }"#,
     }
 }
 
 impl Backend for RealOpenBao {
     async fn start() -> Self {
         match OpenBao::start().await {
-            Ok(server) => Self { server, namespace: "" },
+            Ok(server) => Self {
+                server,
+                namespace: "",
+            },
             Err(error) => panic!("{error}"),
         }
     }
 
     async fn start_in_namespace(namespace: &'static str) -> Self {
         let bao = Self::start().await;
-        bao.root(Method::POST, &format!("sys/namespaces/{namespace}"), json!({})).await;
+        bao.root(Method::POST, &format!("sys/namespaces/{namespace}"), json!({}))
+            .await;
         let bao = Self { namespace, ..bao };
-        bao.root(Method::POST, "sys/mounts/transit", json!({ "type": "transit" })).await;
+        bao.root(Method::POST, "sys/mounts/transit", json!({ "type": "transit" }))
+            .await;
         bao
     }
 
@@ -45,7 +50,12 @@ impl Backend for RealOpenBao {
         let bao = Self::start().await;
         kubernetes.create_service_account("vault", "vault");
         kubernetes.allow_reviews("vault", "vault");
-        bao.root(Method::POST, "sys/auth/kubernetes", json!({ "type": "kubernetes" })).await;
+        bao.root(
+            Method::POST,
+            "sys/auth/kubernetes",
+            json!({ "type": "kubernetes" }),
+        )
+        .await;
         let config = json!({
             "kubernetes_host": kubernetes.url(),
             "kubernetes_ca_cert": kubernetes.ca_pem(),
@@ -56,11 +66,16 @@ impl Backend for RealOpenBao {
         let definition = json!({
             "bound_service_account_namespaces": ["jwtlet"],
             "bound_service_account_names": ["signer"],
-            "token_policies": [bao.server.create_policy(policy(Rights::ReadAndSign)).await.unwrap()],
+            "token_policies": [bao.server.create_policy(policy(Rights::Signer)).await.unwrap()],
             "token_ttl": role.ttl.as_secs(),
             "token_max_ttl": role.max_ttl.map_or(0, |max_ttl| max_ttl.as_secs()),
         });
-        bao.root(Method::POST, &format!("auth/kubernetes/role/{}", role.name), definition).await;
+        bao.root(
+            Method::POST,
+            &format!("auth/kubernetes/role/{}", role.name),
+            definition,
+        )
+        .await;
         bao
     }
 

@@ -11,11 +11,17 @@ pub(crate) struct Testkit {
 
 impl Backend for Testkit {
     async fn start() -> Self {
-        Self { vault: Vault::start().await.unwrap(), namespace: "" }
+        Self {
+            vault: Vault::start().await.unwrap(),
+            namespace: "",
+        }
     }
 
     async fn start_in_namespace(namespace: &'static str) -> Self {
-        Self { vault: Vault::builder().namespace(namespace).start().await.unwrap(), namespace }
+        Self {
+            vault: Vault::builder().namespace(namespace).start().await.unwrap(),
+            namespace,
+        }
     }
 
     async fn start_with_login(kubernetes: &Kubernetes, role: Role) -> Self {
@@ -48,11 +54,15 @@ impl Backend for Testkit {
 
     async fn token(&self, rights: Rights) -> String {
         match rights {
-            Rights::ReadAndSign => self.vault.create_token(&TokenPolicy::signer("signing")),
-            Rights::ReadAndSignAndCreate => self.vault.create_token(&TokenPolicy::signer_and_creator("signing")),
-            Rights::ReadOnly => {
+            Rights::Signer => self.vault.create_token(&TokenPolicy::signer("signing")),
+            Rights::Creator => self
+                .vault
+                .create_token(&TokenPolicy::signer_and_creator("signing")),
+            Rights::Reader => {
                 // The testkit has no policy for this, but the refusal is the same.
-                self.vault.faults().on_path("/v1/transit/sign", Fault::vault(403, "permission denied"));
+                self.vault
+                    .faults()
+                    .on_path("/v1/transit/sign", Fault::vault(403, "permission denied"));
                 self.vault.create_token(&TokenPolicy::signer("signing"))
             }
         }
@@ -63,7 +73,9 @@ impl Backend for Testkit {
     }
 
     async fn refuse_login_token(&self) {
-        self.vault.faults().next_on_path(1, "/v1/transit/sign", Fault::vault(403, "permission denied"));
+        self.vault
+            .faults()
+            .next_on_path(1, "/v1/transit/sign", Fault::vault(403, "permission denied"));
     }
 
     async fn seal(&self) {
