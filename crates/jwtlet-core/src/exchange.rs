@@ -4,14 +4,15 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
-    Audience, ParticipantContext, PolicyStore, Scope, Signer, Subject, SubjectToken, SubjectVerifier, UpstreamError,
+    Audience, ParticipantContext, PolicyStore, Scope, Signer, Subject, SubjectToken, SubjectVerifier,
+    UpstreamError,
     claims::{Actor, Claims},
     jws::CompactJws,
     mapping::ClaimRules,
     merge::{ClaimConflict, MergedClaims},
     policy::{Denial, decide},
-    subject::{Rejection, VerifyError},
     store::Policy,
+    subject::{Rejection, VerifyError},
     upstream::System,
 };
 
@@ -136,12 +137,19 @@ impl<V: SubjectVerifier, P: PolicyStore, S: Signer> Exchange<V, P, S> {
     /// # Errors
     /// The caller's ([`ExchangeError::Rejected`], [`ExchangeError::Denied`], [`ExchangeError::Conflict`]) or ours
     /// ([`ExchangeError::Upstream`]). Nothing is signed unless everything else succeeded.
-    pub async fn issue(&self, request: &ExchangeRequest, now: Timestamp, id: Uuid) -> Result<Issued, ExchangeError> {
+    pub async fn issue(
+        &self,
+        request: &ExchangeRequest,
+        now: Timestamp,
+        id: Uuid,
+    ) -> Result<Issued, ExchangeError> {
         let profile = &self.profile;
         let subject = self.verifier.verify(&request.subject_token, &profile.client_audience, now).await?;
-        let policy = self.store.policy(&subject.identity, &request.participant_context, &request.scopes).await?;
+        let policy =
+            self.store.policy(&subject.identity, &request.participant_context, &request.scopes).await?;
         let mapping = policy.as_ref().map(|policy| policy.mapping.as_ref());
-        let grant = match decide(mapping, &request.scopes, &request.audiences, &profile.default_audience, now) {
+        let grant = match decide(mapping, &request.scopes, &request.audiences, &profile.default_audience, now)
+        {
             Ok(grant) => grant,
             Err(denial) => return Err(ExchangeError::Denied { subject, denial }),
         };
@@ -173,6 +181,7 @@ fn merge_granted<'a>(
     rules: &ClaimRules,
 ) -> Result<MergedClaims<'a>, ClaimConflict> {
     let mappings = policy.map_or(&[][..], |policy| policy.scopes.as_slice());
-    let in_order = granted.iter().filter_map(|scope| mappings.iter().find(|mapping| mapping.scope() == scope));
+    let in_order =
+        granted.iter().filter_map(|scope| mappings.iter().find(|mapping| mapping.scope() == scope));
     MergedClaims::merge(in_order.map(AsRef::as_ref), rules)
 }

@@ -72,7 +72,13 @@ impl ResourceMapping {
         if audiences.len() > MAX_AUDIENCES {
             return Err(MappingError::TooManyAudiences(audiences.len()));
         }
-        Ok(Self { key, scopes: once(scopes), audiences: once(audiences), expires_at: None, description: None })
+        Ok(Self {
+            key,
+            scopes: once(scopes),
+            audiences: once(audiences),
+            expires_at: None,
+            description: None,
+        })
     }
 
     /// The same mapping, granting nothing from this time on.
@@ -141,7 +147,9 @@ impl ClaimRules {
         participant_context_claim: String,
         space_delimited: BTreeSet<String>,
     ) -> Result<Self, UnusableClaimName> {
-        if participant_context_claim.is_empty() || RESERVED_CLAIMS.contains(&participant_context_claim.as_str()) {
+        if participant_context_claim.is_empty()
+            || RESERVED_CLAIMS.contains(&participant_context_claim.as_str())
+        {
             return Err(UnusableClaimName);
         }
         Ok(Self { participant_context_claim, space_delimited })
@@ -229,7 +237,8 @@ mod tests {
     #[test]
     fn a_mapping_has_at_most_a_thousand_scopes_and_a_hundred_audiences() {
         let scopes = |n: usize| (0..n).map(|i| Scope::parse(&format!("s{i}")).unwrap()).collect::<Vec<_>>();
-        let audiences = |n: usize| (0..n).map(|i| Audience::parse(&format!("a{i}")).unwrap()).collect::<Vec<_>>();
+        let audiences =
+            |n: usize| (0..n).map(|i| Audience::parse(&format!("a{i}")).unwrap()).collect::<Vec<_>>();
         assert!(ResourceMapping::new(key(), scopes(1000), audiences(100)).is_ok());
         assert_eq!(
             ResourceMapping::new(key(), scopes(1001), vec![]).unwrap_err().to_string(),
@@ -254,7 +263,10 @@ mod tests {
         for claim in ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "act", "cnf", "tenant_id"] {
             let claims = json!({claim: "x", "role": "r"}).as_object().unwrap().clone();
             let scope = Scope::parse("s").unwrap();
-            assert_eq!(ScopeMapping::new(scope, claims, &rules), Err(MappingError::ReservedClaim(claim.into())));
+            assert_eq!(
+                ScopeMapping::new(scope, claims, &rules),
+                Err(MappingError::ReservedClaim(claim.into()))
+            );
         }
         assert!(ClaimRules::new("sub".into(), BTreeSet::new()).is_err());
     }

@@ -178,7 +178,10 @@ mod tests {
     fn merge(claims: &[Value]) -> Result<Value, String> {
         let mappings = mappings(claims);
         let merged = MergedClaims::merge(&mappings, &rules()).map_err(|conflict| conflict.to_string())?;
-        Ok(merged.iter().map(|(name, value)| (name.to_owned(), serde_json::to_value(value).unwrap())).collect())
+        Ok(merged
+            .iter()
+            .map(|(name, value)| (name.to_owned(), serde_json::to_value(value).unwrap()))
+            .collect())
     }
 
     #[test]
@@ -195,7 +198,11 @@ mod tests {
 
     #[test]
     fn arrays_are_united_in_order() {
-        let claims = [json!({"roles": ["b", 1]}), json!({"roles": ["a", "b", {"x": 1}]}), json!({"roles": [{"x": 1}]})];
+        let claims = [
+            json!({"roles": ["b", 1]}),
+            json!({"roles": ["a", "b", {"x": 1}]}),
+            json!({"roles": [{"x": 1}]}),
+        ];
         assert_eq!(merge(&claims), Ok(json!({"roles": ["b", 1, "a", {"x": 1}]})));
     }
 
@@ -210,7 +217,8 @@ mod tests {
             (json!(null), json!(false)),
         ] {
             let outcome = merge(&[json!({"x": 1}), json!({"role": first}), json!({"role": second})]);
-            let message = "the scopes s1 and s2 define the claim role differently; request them one at a time";
+            let message =
+                "the scopes s1 and s2 define the claim role differently; request them one at a time";
             assert_eq!(outcome, Err(message.to_owned()));
         }
         assert!(merge(&[json!({"scope": "a"}), json!({"scope": "b"}), json!({"scope": ["a"]})]).is_err());

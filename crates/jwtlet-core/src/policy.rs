@@ -23,7 +23,9 @@ pub enum Denial {
     #[error("this client has no mapping for the requested participant context; ask for one to be created")]
     NoMapping,
     /// It might, until this time.
-    #[error("the mapping of this client for the requested participant context expired at {0}; ask for its renewal")]
+    #[error(
+        "the mapping of this client for the requested participant context expired at {0}; ask for its renewal"
+    )]
     Expired(Timestamp),
     /// These scopes are outside the mapping.
     #[error("not granted to this client for this participant context: {}", Words(.0))]
@@ -32,7 +34,9 @@ pub enum Denial {
     #[error("audience not allowed for this client and participant context: {}", Words(.0))]
     AudiencesNotAllowed(Vec<Audience>),
     /// No audience was requested, and the default one is not allowed.
-    #[error("the default audience {0} is not allowed for this client and participant context; request an allowed one")]
+    #[error(
+        "the default audience {0} is not allowed for this client and participant context; request an allowed one"
+    )]
     DefaultAudienceNotAllowed(Audience),
 }
 
@@ -81,8 +85,9 @@ fn decide_audiences(
     requested: &[Audience],
     default: &Audience,
 ) -> Result<Vec<Audience>, Denial> {
-    let is_allowed =
-        |audience: &Audience| if allowed.is_empty() { audience == default } else { allowed.contains(audience) };
+    let is_allowed = |audience: &Audience| {
+        if allowed.is_empty() { audience == default } else { allowed.contains(audience) }
+    };
     if requested.is_empty() {
         return if is_allowed(default) {
             Ok(vec![default.clone()])
@@ -142,7 +147,10 @@ mod tests {
         assert_eq!(granted(&["default"], &[]), Ok(audiences(&["default"])));
         assert_eq!(granted(&["other"], &[]), Err(Denial::AudiencesNotAllowed(audiences(&["other"]))));
         assert_eq!(granted(&["other"], &["other"]), Ok(audiences(&["other"])));
-        assert_eq!(granted(&["default"], &["other"]), Err(Denial::AudiencesNotAllowed(audiences(&["default"]))));
+        assert_eq!(
+            granted(&["default"], &["other"]),
+            Err(Denial::AudiencesNotAllowed(audiences(&["default"])))
+        );
         assert_eq!(granted(&["b", "a"], &["a", "b", "c"]), Ok(audiences(&["b", "a"])));
         assert_eq!(granted(&["a", "x"], &["a", "b"]), Err(Denial::AudiencesNotAllowed(audiences(&["x"]))));
     }

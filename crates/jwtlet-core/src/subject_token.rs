@@ -68,9 +68,12 @@ impl SubjectToken {
         else {
             return Err(Rejection::NotJwt);
         };
-        check_header(&object(&header).ok_or(Rejection::Header("it must be a JSON object without repeated members"))?)?;
+        check_header(
+            &object(&header).ok_or(Rejection::Header("it must be a JSON object without repeated members"))?,
+        )?;
         UnverifiedClaims::read(
-            &object(&payload).ok_or(Rejection::Claims("they must be a JSON object without repeated members"))?,
+            &object(&payload)
+                .ok_or(Rejection::Claims("they must be a JSON object without repeated members"))?,
         )
     }
 }
@@ -133,7 +136,8 @@ impl UnverifiedClaims {
                 .ok_or(Rejection::Claims("aud must be a text or a list of texts"))?,
             Some(_) => return Err(Rejection::Claims("aud must be a text or a list of texts")),
         };
-        let time = |name, rule| claims.get(name).map(|value| time(value).ok_or(Rejection::Claims(rule))).transpose();
+        let time =
+            |name, rule| claims.get(name).map(|value| time(value).ok_or(Rejection::Claims(rule))).transpose();
         let expires_at = time("exp", "exp must be a time in seconds since 1970")?
             .ok_or(Rejection::Claims("exp is missing; legacy tokens without an end are not accepted"))?;
         let issued_at = time("iat", "iat must be a time in seconds since 1970")?;
@@ -241,9 +245,15 @@ mod tests {
 
     #[test]
     fn only_our_exact_audience_counts() {
-        for aud in [json!([]), json!(""), json!("jwtle"), json!("jwtlet/"), json!("Jwtlet"), json!(["jwtlet2"])] {
+        for aud in
+            [json!([]), json!(""), json!("jwtle"), json!("jwtlet/"), json!("Jwtlet"), json!(["jwtlet2"])]
+        {
             let audience = Audience::parse("jwtlet").unwrap();
-            assert_eq!(check(&json!({"aud": aud, "exp": NOW + 9})), Err(Rejection::WrongAudience(audience)), "{aud}");
+            assert_eq!(
+                check(&json!({"aud": aud, "exp": NOW + 9})),
+                Err(Rejection::WrongAudience(audience)),
+                "{aud}"
+            );
         }
     }
 
@@ -273,11 +283,21 @@ mod tests {
 
     #[test]
     fn encodings_that_are_not_canonical_are_refused() {
-        for text in ["YR.e30.c2ln", "e30=.e30.c2ln", "e30.e30.", ".e30.c2ln", "e30.e30", "e30.e30.e30.e30", "a+b.e30.x"] {
+        for text in [
+            "YR.e30.c2ln",
+            "e30=.e30.c2ln",
+            "e30.e30.",
+            ".e30.c2ln",
+            "e30.e30",
+            "e30.e30.e30.e30",
+            "a+b.e30.x",
+        ] {
             let outcome = SubjectToken::parse(text).and_then(|token| token.decode());
             assert_eq!(outcome, Err(Rejection::NotJwt), "{text}");
         }
-        for text in [" e30.e30.c2ln", "e30.e30.c2ln\n", "e30. e30.c2ln", "Bearer e30.e30.c2ln", "\"e30.e30.c2ln\""] {
+        for text in
+            [" e30.e30.c2ln", "e30.e30.c2ln\n", "e30. e30.c2ln", "Bearer e30.e30.c2ln", "\"e30.e30.c2ln\""]
+        {
             assert_eq!(SubjectToken::parse(text).err(), Some(Rejection::NotJwt), "{text}");
         }
     }

@@ -1,9 +1,7 @@
 //! From the status of a review to a subject: every condition that has to hold.
 
 use jwtlet_core::{
-    Audience, ClientIdentifier, Subject,
-    service_account::ServiceAccount,
-    subject::Rejection,
+    Audience, ClientIdentifier, Subject, service_account::ServiceAccount, subject::Rejection,
     subject_token::UnverifiedClaims,
 };
 use tracing::{info, warn};
@@ -38,7 +36,11 @@ pub(crate) fn judge(
     Ok(Subject { identity, uid: (!uid.is_empty()).then_some(uid) })
 }
 
-fn check_service_account(username: &str, groups: &[String], claims: &UnverifiedClaims) -> Result<(), Rejection> {
+fn check_service_account(
+    username: &str,
+    groups: &[String],
+    claims: &UnverifiedClaims,
+) -> Result<(), Rejection> {
     let account: ServiceAccount = username.parse().map_err(|_| {
         warn!(?username, "the cluster authenticates a token of a user that is not a service account");
         Rejection::NotServiceAccount

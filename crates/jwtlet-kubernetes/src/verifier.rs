@@ -58,7 +58,9 @@ enum ReviewError {
     UnsendableToken(PathBuf),
     #[error("the API server does not accept jwtlet's own token from {0}")]
     Unauthorized(PathBuf),
-    #[error("jwtlet's service account may not create TokenReviews; bind it to the ClusterRole system:auth-delegator")]
+    #[error(
+        "jwtlet's service account may not create TokenReviews; bind it to the ClusterRole system:auth-delegator"
+    )]
     Forbidden,
     #[error("the API server answers with status {status}")]
     Status { status: StatusCode, retry_after: Option<Duration> },
@@ -181,16 +183,26 @@ impl KubernetesVerifier {
         }
     }
 
-    async fn send(&self, request: &ReviewRequest<'_>, own_token: &SecretString) -> Result<Answer, ReviewError> {
+    async fn send(
+        &self,
+        request: &ReviewRequest<'_>,
+        own_token: &SecretString,
+    ) -> Result<Answer, ReviewError> {
         let authorization = sensitive_header("Bearer ", own_token)
             .ok_or_else(|| ReviewError::UnsendableToken(self.own_token.path().to_owned()))?;
-        let request = self.http.get()?.post(&self.url).header(header::AUTHORIZATION, authorization).json(request);
+        let request =
+            self.http.get()?.post(&self.url).header(header::AUTHORIZATION, authorization).json(request);
         Ok(self.http.send(request).await?)
     }
 }
 
 impl SubjectVerifier for KubernetesVerifier {
-    async fn verify(&self, token: &SubjectToken, audience: &Audience, now: Timestamp) -> Result<Subject, VerifyError> {
+    async fn verify(
+        &self,
+        token: &SubjectToken,
+        audience: &Audience,
+        now: Timestamp,
+    ) -> Result<Subject, VerifyError> {
         let reject = VerifyError::Rejected;
         let claims = token.decode().map_err(reject)?;
         claims.check(audience, now).map_err(reject)?;
@@ -198,7 +210,8 @@ impl SubjectVerifier for KubernetesVerifier {
         if self.require_service_account && !claims.subject.as_deref().is_some_and(is_service_account) {
             return Err(reject(Rejection::NotServiceAccount));
         }
-        let status = self.review(token.expose(), Some(audience.as_str())).await.map_err(UpstreamError::from)?;
+        let status =
+            self.review(token.expose(), Some(audience.as_str())).await.map_err(UpstreamError::from)?;
         judge(status, &claims, audience, self.require_service_account).map_err(reject)
     }
 

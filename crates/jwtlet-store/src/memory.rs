@@ -58,8 +58,15 @@ fn create<K: Ord + Clone, T>(
 }
 
 /// Replaces a record that is there.
-fn replace<K: Ord, T>(table: &mut BTreeMap<K, Stored<Arc<T>>>, key: &K, record: Arc<T>, now: Timestamp) -> bool {
-    let Some(stored) = table.get_mut(key) else { return false };
+fn replace<K: Ord, T>(
+    table: &mut BTreeMap<K, Stored<Arc<T>>>,
+    key: &K,
+    record: Arc<T>,
+    now: Timestamp,
+) -> bool {
+    let Some(stored) = table.get_mut(key) else {
+        return false;
+    };
     stored.record = record;
     stored.updated_at = now;
     stored.version += 1;
@@ -82,7 +89,9 @@ impl PolicyStore for MemoryStore {
     ) -> Result<Option<Policy>, UpstreamError> {
         let key = MappingKey { client_identifier: client.clone(), participant_context: context.clone() };
         let tables = self.read();
-        let Some(mapping) = tables.mappings.get(&key) else { return Ok(None) };
+        let Some(mapping) = tables.mappings.get(&key) else {
+            return Ok(None);
+        };
         let scopes = scopes.iter().filter_map(|scope| tables.scopes.get(scope));
         Ok(Some(Policy {
             mapping: Arc::clone(&mapping.record),
@@ -125,7 +134,10 @@ impl PolicyStore for MemoryStore {
         Ok(before - tables.mappings.len())
     }
 
-    async fn list_scopes(&self, scope: Option<&Scope>) -> Result<Vec<Stored<Arc<ScopeMapping>>>, UpstreamError> {
+    async fn list_scopes(
+        &self,
+        scope: Option<&Scope>,
+    ) -> Result<Vec<Stored<Arc<ScopeMapping>>>, UpstreamError> {
         let tables = self.read();
         Ok(match scope {
             Some(scope) => tables.scopes.get(scope).cloned().into_iter().collect(),
@@ -137,7 +149,11 @@ impl PolicyStore for MemoryStore {
         Ok(self.read().scopes.get(scope).cloned())
     }
 
-    async fn create_scopes(&self, scopes: Vec<ScopeMapping>, now: Timestamp) -> Result<(), CreateError<Scope>> {
+    async fn create_scopes(
+        &self,
+        scopes: Vec<ScopeMapping>,
+        now: Timestamp,
+    ) -> Result<(), CreateError<Scope>> {
         create(&mut self.write().scopes, scopes, ScopeMapping::scope, now)
     }
 

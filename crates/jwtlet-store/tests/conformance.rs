@@ -37,11 +37,13 @@ fn mapping(client: &str, context: &str, granted: &[&str]) -> ResourceMapping {
 
 fn scope_mapping(scope: &str, role: &str) -> ScopeMapping {
     let rules = ClaimRules::new("pc".into(), [].into()).unwrap();
-    ScopeMapping::new(scopes(&[scope]).remove(0), json!({"role": role}).as_object().unwrap().clone(), &rules).unwrap()
+    ScopeMapping::new(scopes(&[scope]).remove(0), json!({"role": role}).as_object().unwrap().clone(), &rules)
+        .unwrap()
 }
 
 async fn created(store: &impl PolicyStore, mappings: &[(&str, &str, &[&str])]) {
-    let mappings = mappings.iter().map(|(client, context, granted)| mapping(client, context, granted)).collect();
+    let mappings =
+        mappings.iter().map(|(client, context, granted)| mapping(client, context, granted)).collect();
     store.create_mappings(mappings, THEN).await.unwrap();
 }
 
@@ -53,10 +55,15 @@ async fn listed(store: &impl PolicyStore, filter: MappingFilter) -> Vec<String> 
 
 async fn an_exchange_reads_the_mapping_and_the_claims_of_the_requested_scopes(store: impl PolicyStore) {
     created(&store, &[("a", "t", &["read", "write"])]).await;
-    store.create_scopes(vec![scope_mapping("read", "reader"), scope_mapping("other", "x")], THEN).await.unwrap();
-    let policy = store.policy(&client("a"), &context("t"), &scopes(&["write", "read"])).await.unwrap().unwrap();
+    store
+        .create_scopes(vec![scope_mapping("read", "reader"), scope_mapping("other", "x")], THEN)
+        .await
+        .unwrap();
+    let policy =
+        store.policy(&client("a"), &context("t"), &scopes(&["write", "read"])).await.unwrap().unwrap();
     assert_eq!(*policy.mapping, mapping("a", "t", &["read", "write"]));
-    let claims: Vec<_> = policy.scopes.iter().map(|mapping| (mapping.scope().as_str(), json!(mapping.claims()))).collect();
+    let claims: Vec<_> =
+        policy.scopes.iter().map(|mapping| (mapping.scope().as_str(), json!(mapping.claims()))).collect();
     assert_eq!(claims, [("read", json!({"role": "reader"}))]);
     assert!(store.policy(&client("a"), &context("T"), &[]).await.unwrap().is_none());
     assert!(store.policy(&client("A"), &context("t"), &[]).await.unwrap().is_none());
@@ -90,15 +97,19 @@ async fn a_create_with_a_key_that_exists_or_repeats_changes_nothing(store: impl 
 }
 
 async fn lists_are_sorted_by_key_and_filtered(store: impl PolicyStore) {
-    created(&store, &[("b", "t", &["read"]), ("a", "u", &["read", "write"]), ("B", "t", &[]), ("a", "t", &["write"])])
-        .await;
+    created(
+        &store,
+        &[("b", "t", &["read"]), ("a", "u", &["read", "write"]), ("B", "t", &[]), ("a", "t", &["write"])],
+    )
+    .await;
     assert_eq!(listed(&store, MappingFilter::default()).await, ["B/t", "a/t", "a/u", "b/t"]);
     let filter = MappingFilter { client_identifier: Some(client("a")), ..Default::default() };
     assert_eq!(listed(&store, filter).await, ["a/t", "a/u"]);
     let filter = MappingFilter { participant_context: Some(context("t")), ..Default::default() };
     assert_eq!(listed(&store, filter).await, ["B/t", "a/t", "b/t"]);
     let scope = scopes(&["write"]).remove(0);
-    let filter = MappingFilter { participant_context: Some(context("t")), scope: Some(scope), ..Default::default() };
+    let filter =
+        MappingFilter { participant_context: Some(context("t")), scope: Some(scope), ..Default::default() };
     assert_eq!(listed(&store, filter).await, ["a/t"]);
 }
 
@@ -114,10 +125,18 @@ async fn deletes_tell_what_was_there(store: impl PolicyStore) {
 
 async fn scope_mappings_are_created_replaced_listed_and_deleted(store: impl PolicyStore) {
     store.create_scopes(vec![scope_mapping("write", "w"), scope_mapping("read", "r")], THEN).await.unwrap();
-    let error = store.create_scopes(vec![scope_mapping("new", "n"), scope_mapping("read", "x")], THEN).await.unwrap_err();
+    let error = store
+        .create_scopes(vec![scope_mapping("new", "n"), scope_mapping("read", "x")], THEN)
+        .await
+        .unwrap_err();
     assert!(matches!(error, CreateError::Exists(scope) if scope.as_str() == "read"));
     let names = |stored: Vec<_>| -> Vec<String> {
-        stored.iter().map(|stored: &jwtlet_core::store::Stored<std::sync::Arc<ScopeMapping>>| stored.record.scope().to_string()).collect()
+        stored
+            .iter()
+            .map(|stored: &jwtlet_core::store::Stored<std::sync::Arc<ScopeMapping>>| {
+                stored.record.scope().to_string()
+            })
+            .collect()
     };
     assert_eq!(names(store.list_scopes(None).await.unwrap()), ["read", "write"]);
     let read = scopes(&["read"]).remove(0);

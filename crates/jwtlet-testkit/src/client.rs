@@ -66,10 +66,7 @@ async fn send(
     let connection = tokio::spawn(connection);
     let response = sender.send_request(request).await?;
     let status = response.status();
-    let body = Limited::new(response.into_body(), ANSWER_LIMIT)
-        .collect()
-        .await?
-        .to_bytes();
+    let body = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await?.to_bytes();
     connection.abort();
     if !status.is_success() {
         return Err(io::Error::other(format!("answered {status}")).into());

@@ -49,11 +49,7 @@ impl Fault {
     /// A status with a plain text body.
     #[must_use]
     pub fn status_with_body(code: u16, body: impl Into<String>) -> Self {
-        Self::Status {
-            code,
-            headers: Vec::new(),
-            body: body.into(),
-        }
+        Self::Status { code, headers: Vec::new(), body: body.into() }
     }
 
     /// A failure as the Kubernetes API server words it: a `Status` object.
@@ -133,11 +129,7 @@ impl Faults {
 
     /// Lets the next `n` requests fail whose path starts with `prefix` (`/v1/transit/sign`, say).
     pub fn next_on_path(&self, n: u32, prefix: &str, fault: Fault) {
-        lock(&self.plan).counted.push_back(Counted {
-            left: n,
-            prefix: prefix.to_owned(),
-            fault,
-        });
+        lock(&self.plan).counted.push_back(Counted { left: n, prefix: prefix.to_owned(), fault });
     }
 
     /// Lets every request fail whose path starts with `prefix`.
@@ -158,11 +150,8 @@ impl Faults {
     pub(crate) fn fate_of(&self, path: &str) -> Fate {
         let mut plan = lock(&self.plan);
         plan.counted.retain(|counted| counted.left > 0);
-        let counted = plan
-            .counted
-            .iter_mut()
-            .find(|counted| path.starts_with(&counted.prefix))
-            .map(|counted| {
+        let counted =
+            plan.counted.iter_mut().find(|counted| path.starts_with(&counted.prefix)).map(|counted| {
                 counted.left -= 1;
                 counted.fault.clone()
             });
@@ -172,9 +161,6 @@ impl Faults {
                 Some(fault.clone())
             })
             .or_else(|| plan.always.clone());
-        Fate {
-            latency: plan.latency,
-            fault,
-        }
+        Fate { latency: plan.latency, fault }
     }
 }

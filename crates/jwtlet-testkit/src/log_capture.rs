@@ -41,9 +41,7 @@ impl LogCapture {
 
 impl fmt::Debug for LogCapture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LogCapture")
-            .field("bytes", &lock(&self.text).len())
-            .finish_non_exhaustive()
+        f.debug_struct("LogCapture").field("bytes", &lock(&self.text).len()).finish_non_exhaustive()
     }
 }
 
@@ -51,9 +49,7 @@ impl<'a> MakeWriter<'a> for LogCapture {
     type Writer = CaptureWriter;
 
     fn make_writer(&'a self) -> Self::Writer {
-        CaptureWriter {
-            capture: self.clone(),
-        }
+        CaptureWriter { capture: self.clone() }
     }
 }
 

@@ -82,9 +82,7 @@ pub struct OpenBao {
 
 impl fmt::Debug for OpenBao {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenBao")
-            .field("address", &self.address)
-            .finish_non_exhaustive()
+        f.debug_struct("OpenBao").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
@@ -105,9 +103,7 @@ impl OpenBao {
                 outcome => break outcome?,
             }
         };
-        server
-            .root(Method::POST, "sys/mounts/transit", &json!({ "type": "transit" }))
-            .await?;
+        server.root(Method::POST, "sys/mounts/transit", &json!({ "type": "transit" })).await?;
         Ok(server)
     }
 
@@ -147,11 +143,7 @@ impl OpenBao {
         path: &str,
         body: &Value,
     ) -> Result<(StatusCode, Value), OpenBaoError> {
-        let body = if body.is_null() {
-            Bytes::new()
-        } else {
-            Bytes::from(body.to_string())
-        };
+        let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
         let request = Request::builder()
             .method(method)
             .uri(format!("/v1/{path}"))
@@ -160,14 +152,7 @@ impl OpenBao {
             .header("x-vault-namespace", namespace)
             .body(Full::new(body))?;
         let (status, body) = send(self.address, request).await?;
-        Ok((
-            status,
-            if body.is_empty() {
-                Value::Null
-            } else {
-                serde_json::from_slice(&body)?
-            },
-        ))
+        Ok((status, if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? }))
     }
 
     /// Asks as root and expects a status in the 200s.
@@ -177,12 +162,7 @@ impl OpenBao {
     pub async fn root(&self, method: Method, path: &str, body: &Value) -> Result<Value, OpenBaoError> {
         match self.api(method.clone(), path, body).await? {
             (status, body) if status.is_success() => Ok(body),
-            (status, body) => Err(OpenBaoError::Refused {
-                method,
-                path: path.to_owned(),
-                status,
-                body,
-            }),
+            (status, body) => Err(OpenBaoError::Refused { method, path: path.to_owned(), status, body }),
         }
     }
 
@@ -194,10 +174,7 @@ impl OpenBao {
         let name = self.create_policy(policy).await?;
         let body = json!({ "policies": [name], "no_default_policy": true });
         let answer = self.root(Method::POST, "auth/token/create", &body).await?;
-        Ok(answer["auth"]["client_token"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned())
+        Ok(answer["auth"]["client_token"].as_str().unwrap_or_default().to_owned())
     }
 
     /// Stores a policy text and returns the name made up for it.
@@ -206,12 +183,7 @@ impl OpenBao {
     /// [`OpenBaoError`].
     pub async fn create_policy(&self, policy: &str) -> Result<String, OpenBaoError> {
         let name = Uuid::new_v4().to_string();
-        self.root(
-            Method::POST,
-            &format!("sys/policies/acl/{name}"),
-            &json!({ "policy": policy }),
-        )
-        .await?;
+        self.root(Method::POST, &format!("sys/policies/acl/{name}"), &json!({ "policy": policy })).await?;
         Ok(name)
     }
 
@@ -220,9 +192,7 @@ impl OpenBao {
     /// # Errors
     /// [`OpenBaoError`].
     pub async fn revoke_token(&self, token: &str) -> Result<(), OpenBaoError> {
-        self.root(Method::POST, "auth/token/revoke", &json!({ "token": token }))
-            .await
-            .map(|_| ())
+        self.root(Method::POST, "auth/token/revoke", &json!({ "token": token })).await.map(|_| ())
     }
 
     /// Seals the server: everything is answered 503 until [`OpenBao::unseal`].
@@ -230,9 +200,7 @@ impl OpenBao {
     /// # Errors
     /// [`OpenBaoError`].
     pub async fn seal(&self) -> Result<(), OpenBaoError> {
-        self.root(Method::POST, "sys/seal", &Value::Null)
-            .await
-            .map(|_| ())
+        self.root(Method::POST, "sys/seal", &Value::Null).await.map(|_| ())
     }
 
     /// Unseals the server.
@@ -240,9 +208,7 @@ impl OpenBao {
     /// # Errors
     /// [`OpenBaoError`].
     pub async fn unseal(&self) -> Result<(), OpenBaoError> {
-        self.root(Method::POST, "sys/unseal", &json!({ "key": self.unseal_key }))
-            .await
-            .map(|_| ())
+        self.root(Method::POST, "sys/unseal", &json!({ "key": self.unseal_key })).await.map(|_| ())
     }
 
     async fn launch(binary: &Path) -> Result<Self, OpenBaoError> {
@@ -253,20 +219,13 @@ impl OpenBao {
         let output = directory.0.join("output");
         let child =
             spawn(binary, &directory.0, &output, address, &root_token).map_err(OpenBaoError::Start)?;
-        let mut server = Self {
-            child,
-            address,
-            root_token,
-            unseal_key: String::new(),
-            _directory: directory,
-        };
+        let mut server =
+            Self { child, address, root_token, unseal_key: String::new(), _directory: directory };
         let deadline = Instant::now() + PATIENCE;
         while !server.is_healthy().await {
             let ended = server.child.try_wait().map_err(OpenBaoError::Start)?.is_some();
             if ended || Instant::now() >= deadline {
-                return Err(OpenBaoError::NotHealthy(
-                    fs::read_to_string(&output).unwrap_or_default(),
-                ));
+                return Err(OpenBaoError::NotHealthy(fs::read_to_string(&output).unwrap_or_default()));
             }
             sleep(Duration::from_millis(20)).await;
         }

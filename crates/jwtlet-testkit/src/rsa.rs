@@ -6,11 +6,8 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 
 use crate::error::KeyError;
 
-static POOLS: [Mutex<Vec<Arc<KeyPair>>>; 3] = [
-    Mutex::new(Vec::new()),
-    Mutex::new(Vec::new()),
-    Mutex::new(Vec::new()),
-];
+static POOLS: [Mutex<Vec<Arc<KeyPair>>>; 3] =
+    [Mutex::new(Vec::new()), Mutex::new(Vec::new()), Mutex::new(Vec::new())];
 
 /// The `index`-th RSA key of this size in this process, generated when first asked for.
 ///

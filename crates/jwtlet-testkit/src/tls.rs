@@ -22,8 +22,7 @@ impl ServerIdentity {
     pub(crate) fn generate() -> Result<Self, StartError> {
         let ca_key = KeyPair::generate()?;
         let mut ca = CertificateParams::default();
-        ca.distinguished_name
-            .push(DnType::CommonName, "jwtlet testkit CA");
+        ca.distinguished_name.push(DnType::CommonName, "jwtlet testkit CA");
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let ca_certificate = ca.self_signed(&ca_key)?;
@@ -32,12 +31,8 @@ impl ServerIdentity {
         let key = KeyPair::generate()?;
         let mut server = CertificateParams::new(vec!["localhost".to_owned()])?;
         server.distinguished_name.push(DnType::CommonName, "localhost");
-        server
-            .subject_alt_names
-            .push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-        server
-            .subject_alt_names
-            .push(SanType::IpAddress(IpAddr::V6(Ipv6Addr::LOCALHOST)));
+        server.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        server.subject_alt_names.push(SanType::IpAddress(IpAddr::V6(Ipv6Addr::LOCALHOST)));
         server.use_authority_key_identifier_extension = true;
         let certificate = server.signed_by(&key, &issuer)?;
 
@@ -47,9 +42,6 @@ impl ServerIdentity {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], private_key)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self {
-            config: Arc::new(config),
-            ca_pem: ca_certificate.pem(),
-        })
+        Ok(Self { config: Arc::new(config), ca_pem: ca_certificate.pem() })
     }
 }

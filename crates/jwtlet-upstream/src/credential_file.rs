@@ -156,7 +156,10 @@ mod tests {
     fn a_file_without_a_token_says_why() {
         for (text, why) in [
             ("", "it is empty"),
-            ("{\"wrap_info\":1}", "it holds JSON; set up the agent's sink without wrap_ttl and without encryption"),
+            (
+                "{\"wrap_info\":1}",
+                "it holds JSON; set up the agent's sink without wrap_ttl and without encryption",
+            ),
             ("two words", "a token is one word of printable ASCII"),
             (&"x".repeat(65 * 1024), "it is longer than 64 KiB"),
         ] {

@@ -20,7 +20,11 @@ pub struct HealthCell {
 
 impl Default for HealthCell {
     fn default() -> Self {
-        Self { ready: AtomicBool::new(false), successes: AtomicU64::new(0), reason: Mutex::new(Cow::Borrowed("not reached yet")) }
+        Self {
+            ready: AtomicBool::new(false),
+            successes: AtomicU64::new(0),
+            reason: Mutex::new(Cow::Borrowed("not reached yet")),
+        }
     }
 }
 

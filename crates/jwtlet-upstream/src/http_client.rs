@@ -148,7 +148,10 @@ impl HttpClient {
         if known.checked_at.elapsed() >= CA_MAX_AGE {
             known.checked_at = Instant::now();
             if let Err(error) = self.refresh(known) {
-                warn!(error = jwtlet_core::upstream::chain(&error), "the last good certificate authorities stay in use");
+                warn!(
+                    error = jwtlet_core::upstream::chain(&error),
+                    "the last good certificate authorities stay in use"
+                );
             }
         }
         Ok(known.client.clone())
@@ -175,10 +178,14 @@ impl HttpClient {
     }
 
     fn read_ca(&self) -> Result<Option<Vec<u8>>, HttpError> {
-        let Some(path) = self.settings.ca_file.as_ref().filter(|_| self.settings.tls) else { return Ok(None) };
+        let Some(path) = self.settings.ca_file.as_ref().filter(|_| self.settings.tls) else {
+            return Ok(None);
+        };
         match fs::read(path) {
             Ok(pem) => Ok(Some(pem)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && self.settings.ca_file_optional => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.settings.ca_file_optional => {
+                Ok(None)
+            }
             Err(cause) => Err(HttpError::ReadCa { path: path.clone(), cause }),
         }
     }
@@ -203,10 +210,8 @@ impl HttpClient {
     }
 
     fn certificates(&self, pem: &[u8]) -> Result<Vec<Certificate>, HttpError> {
-        let unusable = |cause| HttpError::UnusableCa {
-            path: self.settings.ca_file.clone().unwrap_or_default(),
-            cause,
-        };
+        let unusable =
+            |cause| HttpError::UnusableCa { path: self.settings.ca_file.clone().unwrap_or_default(), cause };
         let certificates = Certificate::from_pem_bundle(pem).map_err(|error| unusable(Some(error)))?;
         if certificates.is_empty() { Err(unusable(None)) } else { Ok(certificates) }
     }

@@ -32,22 +32,14 @@ pub(crate) struct Call<'a> {
 impl<'a> Call<'a> {
     /// A read.
     pub(crate) fn read(path: &'a str) -> Self {
-        Self {
-            path,
-            capability: "read",
-            body: None,
-        }
+        Self { path, capability: "read", body: None }
     }
 
     /// A write of this body.
     pub(crate) fn write(path: &'a str, body: &impl Serialize) -> Self {
         // The bodies are structs of strings and numbers, which always serialise; Vault refuses an empty body.
         let body = serde_json::to_vec(body).unwrap_or_default();
-        Self {
-            path,
-            capability: "update",
-            body: Some(body.into()),
-        }
+        Self { path, capability: "update", body: Some(body.into()) }
     }
 }
 
@@ -87,21 +79,11 @@ impl Client {
         token: Option<&SecretString>,
     ) -> Result<Answer, VaultError> {
         let url = format!("{}{}", self.base, call.path);
-        let method = if call.body.is_some() {
-            Method::POST
-        } else {
-            Method::GET
-        };
-        let mut request = self
-            .http
-            .get()?
-            .request(method, url)
-            .header(REQUEST, HeaderValue::from_static("true"));
+        let method = if call.body.is_some() { Method::POST } else { Method::GET };
+        let mut request =
+            self.http.get()?.request(method, url).header(REQUEST, HeaderValue::from_static("true"));
         if let Some(token) = token {
-            request = request.header(
-                TOKEN,
-                sensitive_header("", token).ok_or(VaultError::UnsendableToken)?,
-            );
+            request = request.header(TOKEN, sensitive_header("", token).ok_or(VaultError::UnsendableToken)?);
         }
         if let Some(namespace) = &self.namespace {
             request = request.header(NAMESPACE, namespace);

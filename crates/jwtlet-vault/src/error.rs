@@ -27,15 +27,8 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     fn of(answer: &Answer) -> Self {
-        let texts = answer
-            .json::<Errors>()
-            .map(|body| body.errors)
-            .unwrap_or_default();
-        Self {
-            status: answer.status,
-            texts,
-            retry_after: retry_after(&answer.headers),
-        }
+        let texts = answer.json::<Errors>().map(|body| body.errors).unwrap_or_default();
+        Self { status: answer.status, texts, retry_after: retry_after(&answer.headers) }
     }
 }
 
@@ -43,15 +36,8 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "status {}", self.status.as_u16())?;
         let texts = self.texts.join("; ");
-        let end = texts
-            .char_indices()
-            .nth(LONGEST_TEXT)
-            .map_or(texts.len(), |(index, _)| index);
-        if texts.is_empty() {
-            Ok(())
-        } else {
-            write!(f, ", \"{}\"", texts[..end].escape_debug())
-        }
+        let end = texts.char_indices().nth(LONGEST_TEXT).map_or(texts.len(), |(index, _)| index);
+        if texts.is_empty() { Ok(()) } else { write!(f, ", \"{}\"", texts[..end].escape_debug()) }
     }
 }
 
@@ -135,11 +121,7 @@ impl VaultError {
     pub(crate) fn refused(call: &Call<'_>, answer: &Answer) -> Self {
         let (path, refusal) = (call.path.to_owned(), Refusal::of(answer));
         if refusal.status == StatusCode::FORBIDDEN {
-            Self::Forbidden {
-                path,
-                capability: call.capability,
-                refusal,
-            }
+            Self::Forbidden { path, capability: call.capability, refusal }
         } else {
             Self::Status { path, refusal }
         }
@@ -156,10 +138,8 @@ impl VaultError {
     /// Whether a key ring that is out of date explains it. Vault says "no such version" with 500, newer versions with
     /// 400; a node that lags behind does so too.
     pub(crate) fn may_be_stale_key(&self) -> bool {
-        matches!(
-            self.status(),
-            Some(StatusCode::BAD_REQUEST | StatusCode::INTERNAL_SERVER_ERROR)
-        ) || matches!(self, Self::Signature(SignatureFault::OtherVersion { .. }))
+        matches!(self.status(), Some(StatusCode::BAD_REQUEST | StatusCode::INTERNAL_SERVER_ERROR))
+            || matches!(self, Self::Signature(SignatureFault::OtherVersion { .. }))
     }
 
     /// Whether only an operator can mend it.
@@ -211,11 +191,7 @@ impl From<VaultError> for UpstreamError {
         if error.is_misconfiguration() {
             Self::misconfigured(system, error)
         } else {
-            Self::Unavailable {
-                system,
-                retry_after: error.retry_after(),
-                cause: error.into(),
-            }
+            Self::Unavailable { system, retry_after: error.retry_after(), cause: error.into() }
         }
     }
 }

@@ -81,11 +81,8 @@ impl KeyRing {
         }
         versions.sort_by_key(|(version, _)| version.number);
         let (versions, keys): (Vec<_>, Vec<_>) = versions.into_iter().unzip();
-        let ring = Self {
-            versions,
-            minimum: data.min_encryption_version,
-            published: Arc::new(JwkSet { keys }),
-        };
+        let ring =
+            Self { versions, minimum: data.min_encryption_version, published: Arc::new(JwkSet { keys }) };
         if ring.versions.is_empty() {
             return Err(KeyRefusal::NoVersions);
         }
@@ -98,19 +95,17 @@ impl KeyRing {
 
     /// The version that signs at this time.
     pub(crate) fn signing(&self, now: Timestamp, publish_before_sign: Duration) -> Option<&Arc<KeyVersion>> {
-        let candidates = self.versions.iter().map(|version| Candidate {
-            version: version.number,
-            created_at: version.created_at,
-        });
+        let candidates = self
+            .versions
+            .iter()
+            .map(|version| Candidate { version: version.number, created_at: version.created_at });
         let number = signing_version(candidates, self.minimum, now, publish_before_sign)?;
         self.versions.iter().find(|version| version.number == number)
     }
 
     /// The oldest version that may sign.
     pub(crate) fn oldest(&self) -> Option<&Arc<KeyVersion>> {
-        self.versions
-            .iter()
-            .find(|version| version.number >= self.minimum)
+        self.versions.iter().find(|version| version.number >= self.minimum)
     }
 
     /// Everything that verifiers may need.
@@ -128,13 +123,8 @@ impl KeyRing {
     /// The `kid` of a version whose public key is another one than in that ring: somebody deleted the key and made a
     /// new one of the same name.
     pub(crate) fn reused_kid(&self, previous: &Self) -> Option<&str> {
-        let differs = |key: &&Jwk| {
-            previous
-                .published
-                .keys
-                .iter()
-                .any(|old| old.kid() == key.kid() && old != *key)
-        };
+        let differs =
+            |key: &&Jwk| previous.published.keys.iter().any(|old| old.kid() == key.kid() && old != *key);
         self.published.keys.iter().find(differs).map(Jwk::kid)
     }
 

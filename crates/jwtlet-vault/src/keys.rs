@@ -128,20 +128,13 @@ impl Keys {
             }
             Err(VaultError::Forbidden { .. }) => Err(self.missing(missing)),
             Err(VaultError::Status { refusal, .. }) if refusal.status == StatusCode::NOT_FOUND => {
-                Err(VaultError::MountMissing {
-                    mount: self.mount.clone(),
-                    refusal,
-                })
+                Err(VaultError::MountMissing { mount: self.mount.clone(), refusal })
             }
             Err(error) => Err(error),
         }
     }
 
     fn missing(&self, refusal: Refusal) -> VaultError {
-        VaultError::KeyMissing {
-            key: self.name.to_string(),
-            mount: self.mount.clone(),
-            refusal,
-        }
+        VaultError::KeyMissing { key: self.name.to_string(), mount: self.mount.clone(), refusal }
     }
 }

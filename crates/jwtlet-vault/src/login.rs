@@ -72,16 +72,11 @@ impl Lease {
     }
 
     fn remaining(&self) -> Duration {
-        self.ends.map_or(Duration::MAX, |ends| {
-            ends.saturating_duration_since(Instant::now())
-        })
+        self.ends.map_or(Duration::MAX, |ends| ends.saturating_duration_since(Instant::now()))
     }
 
     fn copy(&self) -> Self {
-        Self {
-            token: self.token.clone(),
-            ..*self
-        }
+        Self { token: self.token.clone(), ..*self }
     }
 }
 
@@ -117,11 +112,7 @@ impl Login {
 
     /// The token of the last login.
     pub(crate) fn token(&self) -> Result<SecretString, VaultError> {
-        self.lease
-            .load()
-            .as_ref()
-            .map(|lease| lease.token.clone())
-            .ok_or(VaultError::NotLoggedIn)
+        self.lease.load().as_ref().map(|lease| lease.token.clone()).ok_or(VaultError::NotLoggedIn)
     }
 
     /// How long until [`Login::keep`] has something to do; `None` before the first login and for a token without end.
@@ -141,10 +132,7 @@ impl Login {
             if lease.token.expose_secret() != refused.expose_secret() {
                 return Ok(Some(lease.token.clone()));
             }
-            if lease
-                .replaced_at
-                .is_some_and(|time| time.elapsed() < REPLACEMENT_STAYS)
-            {
+            if lease.replaced_at.is_some_and(|time| time.elapsed() < REPLACEMENT_STAYS) {
                 return Ok(None);
             }
         }
@@ -172,10 +160,7 @@ impl Login {
                     "the Vault token is neither renewed nor replaced; the old one stays in use"
                 );
                 let pause = (lease.remaining() / 4).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-                self.store(Lease {
-                    due: Some(Instant::now() + jittered(pause)),
-                    ..lease.copy()
-                });
+                self.store(Lease { due: Some(Instant::now() + jittered(pause)), ..lease.copy() });
                 Ok(())
             }
             outcome => {
@@ -196,10 +181,7 @@ impl Login {
         let granted = match self.authenticate(client, &call, Some(&lease.token)).await {
             Ok(auth) => Duration::from_secs(auth.lease_duration.into()),
             Err(error) => {
-                warn!(
-                    error = chain(&error),
-                    "the Vault token was not renewed; logging in again"
-                );
+                warn!(error = chain(&error), "the Vault token was not renewed; logging in again");
                 return false;
             }
         };
@@ -227,22 +209,13 @@ impl Login {
         if auth.client_token.expose_secret().is_empty() {
             return Err(VaultError::LoginWithoutToken);
         }
-        info!(
-            role = self.role,
-            lease_seconds = auth.lease_duration,
-            "logged in to Vault"
-        );
+        info!(role = self.role, lease_seconds = auth.lease_duration, "logged in to Vault");
         Ok(Lease::new(auth, start))
     }
 
     async fn try_log_in(&self, client: &Client, jwt: &SecretString) -> Result<Auth, VaultError> {
-        let body = LoginRequest {
-            role: &self.role,
-            jwt: jwt.expose_secret(),
-        };
-        let outcome = self
-            .authenticate(client, &Call::write(&self.path, &body), None)
-            .await;
+        let body = LoginRequest { role: &self.role, jwt: jwt.expose_secret() };
+        let outcome = self.authenticate(client, &Call::write(&self.path, &body), None).await;
         outcome.map_err(|error| self.explain(error))
     }
 

@@ -86,14 +86,9 @@ impl VerificationKey {
 
     fn ed25519(text: &str) -> Result<Self, PublicKeyError> {
         let bytes = STANDARD.decode(text).map_err(PublicKeyError::NotBase64)?;
-        let bytes: [u8; 32] = bytes
-            .try_into()
-            .map_err(|other: Vec<u8>| PublicKeyError::NotEd25519(other.len()))?;
-        Ok(Self {
-            key: parsed(&ED25519, &bytes)?,
-            signature_length: 64,
-            public: PublicKey::ed25519(&bytes),
-        })
+        let bytes: [u8; 32] =
+            bytes.try_into().map_err(|other: Vec<u8>| PublicKeyError::NotEd25519(other.len()))?;
+        Ok(Self { key: parsed(&ED25519, &bytes)?, signature_length: 64, public: PublicKey::ed25519(&bytes) })
     }
 
     fn p256(point: &[u8]) -> Result<Self, PublicKeyError> {
@@ -102,14 +97,8 @@ impl VerificationKey {
         let Some((4, coordinates)) = point.split_first().map(|(form, rest)| (*form, rest)) else {
             return Err(PublicKeyError::OtherKind);
         };
-        let (x, y) = coordinates
-            .split_at_checked(32)
-            .ok_or(PublicKeyError::OtherKind)?;
-        Ok(Self {
-            key,
-            signature_length: 64,
-            public: PublicKey::ec("P-256", x, y),
-        })
+        let (x, y) = coordinates.split_at_checked(32).ok_or(PublicKeyError::OtherKind)?;
+        Ok(Self { key, signature_length: 64, public: PublicKey::ec("P-256", x, y) })
     }
 
     fn rsa(pkcs1: &[u8]) -> Result<Self, PublicKeyError> {
@@ -117,11 +106,7 @@ impl VerificationKey {
         let numbers = RsaPublicKeyOwned::try_from(pkcs1).map_err(PublicKeyError::NotRsa)?;
         let bytes = |number: &Uint| number.as_bytes().to_vec();
         let (modulus, exponent) = (bytes(&numbers.modulus), bytes(&numbers.public_exponent));
-        Ok(Self {
-            key,
-            signature_length: modulus.len(),
-            public: PublicKey::rsa(&modulus, &exponent),
-        })
+        Ok(Self { key, signature_length: modulus.len(), public: PublicKey::rsa(&modulus, &exponent) })
     }
 
     /// The key's public form.
@@ -132,14 +117,9 @@ impl VerificationKey {
     /// Whether this is a signature over the message, in the encoding that a JWS needs.
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureFault> {
         if signature.len() != self.signature_length {
-            return Err(SignatureFault::Length {
-                expected: self.signature_length,
-                actual: signature.len(),
-            });
+            return Err(SignatureFault::Length { expected: self.signature_length, actual: signature.len() });
         }
-        self.key
-            .verify_sig(message, signature)
-            .map_err(|_| SignatureFault::Invalid)
+        self.key.verify_sig(message, signature).map_err(|_| SignatureFault::Invalid)
     }
 }
 
@@ -159,11 +139,7 @@ fn subject_public_key(
     let info = SubjectPublicKeyInfoOwned::from_pem(pem).map_err(PublicKeyError::NotPem)?;
     let is_expected = info.algorithm.oid == algorithm
         && parameters.is_none_or(|expected| {
-            info.algorithm
-                .parameters
-                .as_ref()
-                .and_then(|any| any.decode_as().ok())
-                == Some(expected)
+            info.algorithm.parameters.as_ref().and_then(|any| any.decode_as().ok()) == Some(expected)
         });
     match info.subject_public_key.as_bytes() {
         Some(key) if is_expected => Ok(key.to_vec()),

@@ -28,9 +28,7 @@ pub(crate) fn signing_version(
 ) -> Option<u32> {
     let wait = SignedDuration::try_from(publish_before_sign).unwrap_or(SignedDuration::MAX);
     let allowed = candidates.filter(|candidate| candidate.version >= minimum);
-    let old_enough = allowed
-        .clone()
-        .filter(|candidate| now.duration_since(candidate.created_at) >= wait);
+    let old_enough = allowed.clone().filter(|candidate| now.duration_since(candidate.created_at) >= wait);
     old_enough
         .map(|candidate| candidate.version)
         .max()

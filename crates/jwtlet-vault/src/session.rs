@@ -20,10 +20,7 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(settings: &VaultSettings) -> Self {
-        Self {
-            client: Client::new(settings),
-            source: TokenSource::new(&settings.auth),
-        }
+        Self { client: Client::new(settings), source: TokenSource::new(&settings.auth) }
     }
 
     /// Sends a call with the token. When that is refused and another token can be had, once more with that one.
@@ -46,9 +43,7 @@ impl Session {
     pub(crate) async fn data<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, VaultError> {
         let answer = self.send(call).await?;
         let content = self.client.content(call, &answer)?;
-        content
-            .data
-            .ok_or_else(|| VaultError::NoData(call.path.to_owned()))
+        content.data.ok_or_else(|| VaultError::NoData(call.path.to_owned()))
     }
 
     /// Logs in or renews when it is time.

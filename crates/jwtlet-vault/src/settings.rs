@@ -33,23 +33,16 @@ fn check_key_name(text: &str) -> Result<(), SettingError> {
     let bytes = text.as_bytes();
     let ends = [bytes.first(), bytes.last()];
     let good = ends.iter().all(|end| end.is_some_and(|byte| is_word(*byte)))
-        && bytes
-            .iter()
-            .all(|byte| is_word(*byte) || matches!(byte, b'-' | b'.'));
+        && bytes.iter().all(|byte| is_word(*byte) || matches!(byte, b'-' | b'.'));
     good.then_some(()).ok_or(SettingError::KeyName)
 }
 
 fn check_path(text: &str) -> Result<(), SettingError> {
     let is_safe = |segment: &str| {
         !matches!(segment, "" | "." | "..")
-            && segment
-                .bytes()
-                .all(|byte| is_word(byte) || matches!(byte, b'-' | b'.'))
+            && segment.bytes().all(|byte| is_word(byte) || matches!(byte, b'-' | b'.'))
     };
-    text.split('/')
-        .all(is_safe)
-        .then_some(())
-        .ok_or(SettingError::Path)
+    text.split('/').all(is_safe).then_some(()).ok_or(SettingError::Path)
 }
 
 /// Whether a text can be a Vault token.
@@ -158,9 +151,7 @@ mod tests {
         for good in ["k", "_", "signing-jwtlet_pc", "a.b", "a..b", "K9"] {
             assert_eq!(good.parse::<KeyName>().unwrap().as_str(), good);
         }
-        for bad in [
-            "", "-a", "a-", ".a", "a.", "..", "a/b", "a b", "a%2fb", "a?b", "a#b", "a\\b", "ä",
-        ] {
+        for bad in ["", "-a", "a-", ".a", "a.", "..", "a/b", "a b", "a%2fb", "a?b", "a#b", "a\\b", "ä"] {
             assert_eq!(bad.parse::<KeyName>(), Err(SettingError::KeyName), "{bad}");
         }
     }
@@ -171,9 +162,8 @@ mod tests {
             assert_eq!(good.parse::<MountPath>().unwrap().to_string(), good);
             assert!(good.parse::<Namespace>().is_ok());
         }
-        for bad in [
-            "", "/a", "a/", "a//b", "..", "a/../b", "a/.", "a%2e", "a?b", "a#b", "a\\b", "a b", "é",
-        ] {
+        for bad in ["", "/a", "a/", "a//b", "..", "a/../b", "a/.", "a%2e", "a?b", "a#b", "a\\b", "a b", "é"]
+        {
             assert_eq!(bad.parse::<MountPath>(), Err(SettingError::Path), "{bad}");
             assert_eq!(bad.parse::<Namespace>(), Err(SettingError::Path), "{bad}");
         }

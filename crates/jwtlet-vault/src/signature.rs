@@ -19,10 +19,8 @@ pub(crate) enum SignatureFault {
 
 /// The bytes of a signature that this version made.
 pub(crate) fn decode(text: &str, expected: u32) -> Result<Vec<u8>, SignatureFault> {
-    let (number, encoded) = text
-        .strip_prefix("vault:v")
-        .and_then(|rest| rest.split_once(':'))
-        .ok_or(SignatureFault::Form)?;
+    let (number, encoded) =
+        text.strip_prefix("vault:v").and_then(|rest| rest.split_once(':')).ok_or(SignatureFault::Form)?;
     if number.bytes().any(|byte| !byte.is_ascii_digit()) {
         return Err(SignatureFault::Form);
     }
@@ -30,9 +28,7 @@ pub(crate) fn decode(text: &str, expected: u32) -> Result<Vec<u8>, SignatureFaul
     if actual != expected {
         return Err(SignatureFault::OtherVersion { expected, actual });
     }
-    URL_SAFE_NO_PAD
-        .decode(encoded)
-        .map_err(SignatureFault::NotBase64Url)
+    URL_SAFE_NO_PAD.decode(encoded).map_err(SignatureFault::NotBase64Url)
 }
 
 #[cfg(test)]
@@ -42,40 +38,18 @@ mod tests {
     #[test]
     fn the_version_is_in_the_prefix() {
         assert_eq!(decode("vault:v3:-_8", 3), Ok(vec![0xfb, 0xff]));
-        assert_eq!(
-            decode("vault:v4:-_8", 3),
-            Err(SignatureFault::OtherVersion {
-                expected: 3,
-                actual: 4
-            })
-        );
+        assert_eq!(decode("vault:v4:-_8", 3), Err(SignatureFault::OtherVersion { expected: 3, actual: 4 }));
     }
 
     #[test]
     fn another_form_is_refused() {
-        for text in [
-            "",
-            "vault:",
-            "vault:v3",
-            "vault:v:AA",
-            "vault:v+3:AA",
-            "vault:v 3:AA",
-            "v3:AA",
-            " vault:v3:AA",
-        ] {
+        for text in
+            ["", "vault:", "vault:v3", "vault:v:AA", "vault:v+3:AA", "vault:v 3:AA", "v3:AA", " vault:v3:AA"]
+        {
             assert_eq!(decode(text, 3), Err(SignatureFault::Form), "{text}");
         }
-        for text in [
-            "vault:v3:+/8",
-            "vault:v3:-_8=",
-            "vault:v3:A",
-            "vault:v3:-_9",
-            "vault:v3:AA:AA",
-        ] {
-            assert!(
-                matches!(decode(text, 3), Err(SignatureFault::NotBase64Url(_))),
-                "{text}"
-            );
+        for text in ["vault:v3:+/8", "vault:v3:-_8=", "vault:v3:A", "vault:v3:-_9", "vault:v3:AA:AA"] {
+            assert!(matches!(decode(text, 3), Err(SignatureFault::NotBase64Url(_))), "{text}");
         }
     }
 }

@@ -94,10 +94,7 @@ impl VaultSigner {
     /// Waits until there is something to do.
     async fn rest(&self) {
         let refresh = jittered(self.refresh);
-        let due = self
-            .session
-            .token_due_in()
-            .map_or(refresh, |due| due.min(refresh));
+        let due = self.session.token_due_in().map_or(refresh, |due| due.min(refresh));
         select! {
             () = time::sleep(due) => {}
             // Not at once: failures under load come in crowds, and one look serves them all.
@@ -125,10 +122,7 @@ impl VaultSigner {
         };
         match self.sign_with(&ring, payload, now).await {
             Err(error) if error.may_be_stale_key() => {
-                debug!(
-                    error = chain(&error),
-                    "reading the key anew before signing once more"
-                );
+                debug!(error = chain(&error), "reading the key anew before signing once more");
                 let ring = self.keys.refresh_after(&self.session, &ring).await?;
                 self.sign_with(&ring, payload, now).await
             }
@@ -143,9 +137,7 @@ impl VaultSigner {
         now: Timestamp,
     ) -> Result<CompactJws, VaultError> {
         // A ring has a version that may sign, or it would not have been made.
-        let version = ring
-            .signing(now, self.publish_before_sign)
-            .ok_or(VaultError::NotReady(None))?;
+        let version = ring.signing(now, self.publish_before_sign).ok_or(VaultError::NotReady(None))?;
         let input = SigningInput::new(&version.header, payload);
         let signature = self.keys.sign(&self.session, version, input.as_bytes()).await?;
         Ok(input.join(&signature))

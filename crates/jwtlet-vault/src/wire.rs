@@ -90,21 +90,13 @@ impl SignRequest {
             Algorithm::ES256 => (Some("sha2-256"), None),
             Algorithm::RS256 => (Some("sha2-256"), Some("pkcs1v15")),
         };
-        Self {
-            input,
-            key_version,
-            marshaling_algorithm: "jws",
-            hash_algorithm,
-            signature_algorithm,
-        }
+        Self { input, key_version, marshaling_algorithm: "jws", hash_algorithm, signature_algorithm }
     }
 }
 
 impl fmt::Debug for SignRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SignRequest")
-            .field("key_version", &self.key_version)
-            .finish_non_exhaustive()
+        f.debug_struct("SignRequest").field("key_version", &self.key_version).finish_non_exhaustive()
     }
 }
 

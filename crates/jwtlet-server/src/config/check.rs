@@ -2,7 +2,9 @@
 
 use std::{fmt::Display, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use jwtlet_core::{Audience, ClientIdentifier, mapping::ClaimRules, role::Role, service_account::ServiceAccount};
+use jwtlet_core::{
+    Audience, ClientIdentifier, mapping::ClaimRules, role::Role, service_account::ServiceAccount,
+};
 use reqwest::Url;
 
 use super::{LogFormat, reader::Rule};
@@ -37,7 +39,11 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, Rule> {
 }
 
 pub(super) fn storage_type(text: &str) -> Result<(), Rule> {
-    if text == "memory" { Ok(()) } else { Err("must be memory; this version has no other storage backend".into()) }
+    if text == "memory" {
+        Ok(())
+    } else {
+        Err("must be memory; this version has no other storage backend".into())
+    }
 }
 
 pub(super) fn vault_token(text: &str) -> Result<String, Rule> {
@@ -46,8 +52,13 @@ pub(super) fn vault_token(text: &str) -> Result<String, Rule> {
 }
 
 pub(super) fn vault_role(text: &str) -> Result<String, Rule> {
-    let good = text.len() <= 256 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-    if good { Ok(text.to_owned()) } else { Err("must be letters, digits, '_', '-' and '.', at most 256".into()) }
+    let good = text.len() <= 256
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err("must be letters, digits, '_', '-' and '.', at most 256".into())
+    }
 }
 
 pub(super) fn participant_context_claim(text: &str) -> Result<String, Rule> {
@@ -72,7 +83,10 @@ pub(super) fn roles(names: &[String]) -> Result<Vec<Role>, Rule> {
 pub(super) fn http_url(text: &str) -> Result<String, Rule> {
     let rule = || "must be an http or https URL without user, query and fragment".to_owned();
     let url = Url::parse(text).map_err(|_| rule())?;
-    let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    let bare = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !bare {
         return Err(rule());
     }

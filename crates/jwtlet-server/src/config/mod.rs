@@ -109,7 +109,8 @@ fn read_file(path: &Path) -> Result<source::Table, Vec<Problem>> {
     let text = fs::read_to_string(path)
         .map_err(|error| vec![Problem::of_file(None, name.clone(), format!("cannot be read: {error}"))])?;
     source::parse_toml(path, &text).map_err(|errors| {
-        let problem = |error: source::SyntaxError| Problem::of_file(Some(error.origin), "syntax".into(), error.message);
+        let problem =
+            |error: source::SyntaxError| Problem::of_file(Some(error.origin), "syntax".into(), error.message);
         errors.into_iter().map(problem).collect()
     })
 }
@@ -117,19 +118,25 @@ fn read_file(path: &Path) -> Result<source::Table, Vec<Problem>> {
 fn read(reader: &mut Reader) -> Option<Config> {
     let mut warnings = Vec::new();
     let issuer = reader.optional("issuer", |given| given.parse(check::issuer));
-    let token_exchange_port = reader.with_default("token_exchange_port", 8080, |given| given.integer(0, 65535));
+    let token_exchange_port =
+        reader.with_default("token_exchange_port", 8080, |given| given.integer(0, 65535));
     let management_port = reader.with_default("management_port", 8081, |given| given.integer(0, 65535));
     if token_exchange_port == management_port && management_port != 0 {
-        reader.problem("management_port", format!("must differ from token_exchange_port, which is {management_port} too"));
+        reader.problem(
+            "management_port",
+            format!("must differ from token_exchange_port, which is {management_port} too"),
+        );
     }
     let any = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
     let bind = reader.with_default("bind", any, |given| given.parse(check::ip_address));
-    let log_format = reader.with_default("log_format", LogFormat::Text, |given| given.parse(check::log_format));
+    let log_format =
+        reader.with_default("log_format", LogFormat::Text, |given| given.parse(check::log_format));
     reader.optional("storage_backend.type", |given| given.parse(check::storage_type));
 
     let cluster = read_kubernetes(reader);
     let token = read_token(reader, &mut warnings);
-    let management_audience = reader.optional("management.client_audience", |given| given.parse(check::audience));
+    let management_audience =
+        reader.optional("management.client_audience", |given| given.parse(check::audience));
     let own_token_file = cluster.as_ref().map(|(settings, _)| settings.token_file.clone());
     let vault = read_vault(reader, own_token_file.unwrap_or_default(), &mut warnings);
     let service_accounts_only = cluster.as_ref().is_none_or(|(settings, _)| settings.require_service_account);
@@ -139,17 +146,23 @@ fn read(reader: &mut Reader) -> Option<Config> {
 
     let ((kubernetes, cluster_issuer), token, vault) = (cluster?, token?, vault?);
     if issuer.is_none() {
-        warnings.push("issuer is not set: tokens name http://localhost, which no verifier on another host can use".into());
+        warnings.push(
+            "issuer is not set: tokens name http://localhost, which no verifier on another host can use"
+                .into(),
+        );
     }
     let management_audience = management_audience.unwrap_or_else(|| {
         warnings.push("management.client_audience is not set: a token for an exchange is good for the management API too".into());
         token.client_audience.clone()
     });
-    for (key, audience) in
-        [("token.client_audience", &token.client_audience), ("management.client_audience", &management_audience)]
-    {
+    for (key, audience) in [
+        ("token.client_audience", &token.client_audience),
+        ("management.client_audience", &management_audience),
+    ] {
         if [&cluster_issuer, &kubernetes.api_server_url].contains(&&audience.as_str().to_owned()) {
-            warnings.push(format!("{key} is the cluster's own audience: such a token is good against the Kubernetes API too"));
+            warnings.push(format!(
+                "{key} is the cluster's own audience: such a token is good against the Kubernetes API too"
+            ));
         }
     }
     Some(Config {
@@ -176,8 +189,10 @@ fn read_kubernetes(reader: &mut Reader) -> Option<(KubernetesSettings, String)> 
     let ca_file = reader.with_default("k8s.ca_file", own("ca.crt"), |given| given.parse(check::path));
     let require_service_account =
         reader.with_default("k8s.require_service_account", true, reader::Given::flag);
-    let connect_timeout = reader.with_default("k8s.connect_timeout", check::seconds(5), |given| given.duration(1, 300));
-    let request_timeout = reader.with_default("k8s.request_timeout", check::seconds(10), |given| given.duration(1, 300));
+    let connect_timeout =
+        reader.with_default("k8s.connect_timeout", check::seconds(5), |given| given.duration(1, 300));
+    let request_timeout =
+        reader.with_default("k8s.request_timeout", check::seconds(10), |given| given.duration(1, 300));
     let settings = KubernetesSettings {
         api_server_url: api_server_url?,
         token_file,
@@ -192,14 +207,17 @@ fn read_kubernetes(reader: &mut Reader) -> Option<(KubernetesSettings, String)> 
 fn read_token(reader: &mut Reader, warnings: &mut Vec<String>) -> Option<TokenConfig> {
     let client_audience = reader.required("token.client_audience", |given| given.parse(check::audience));
     let audience = reader.required("token.audience", |given| given.parse(check::audience));
-    let context_claim = reader.with_default("token.participant_context_claim", "jwtlet_pc".to_owned(), |given| {
-        given.parse(check::participant_context_claim)
-    });
+    let context_claim =
+        reader.with_default("token.participant_context_claim", "jwtlet_pc".to_owned(), |given| {
+            given.parse(check::participant_context_claim)
+        });
     let ttl_secs = reader.with_default("token.token_ttl_secs", 3600, |given| given.integer(1, 86_400));
-    let space_delimited = reader
-        .with_default("token.space_delimited_claims", vec!["scope".to_owned()], reader::Given::texts);
+    let space_delimited =
+        reader.with_default("token.space_delimited_claims", vec!["scope".to_owned()], reader::Given::texts);
     if space_delimited.contains(&context_claim) {
-        warnings.push("token.space_delimited_claims names the participant context claim, which is never merged".into());
+        warnings.push(
+            "token.space_delimited_claims names the participant context claim, which is never merged".into(),
+        );
     }
     let claim_rules = ClaimRules::new(context_claim, space_delimited.into_iter().collect()).ok()?;
     Some(TokenConfig { client_audience: client_audience?, audience: audience?, ttl_secs, claim_rules })
@@ -224,14 +242,27 @@ fn read_vault(
     let transit_mount = reader.optional("vault.transit_mount", |given| given.parse(check::from_str));
     let namespace = reader.optional("vault.namespace", |given| given.parse(check::from_str));
     let ca_file = reader.optional("vault.ca_file", |given| given.parse(check::path));
-    let connect_timeout = reader.with_default("vault.connect_timeout", check::seconds(5), |given| given.duration(1, 300));
-    let request_timeout = reader.with_default("vault.request_timeout", check::seconds(5), |given| given.duration(1, 300));
+    let connect_timeout =
+        reader.with_default("vault.connect_timeout", check::seconds(5), |given| given.duration(1, 300));
+    let request_timeout =
+        reader.with_default("vault.request_timeout", check::seconds(5), |given| given.duration(1, 300));
     let publish_before_sign =
-        reader.with_default("vault.publish_before_sign", check::seconds(600), |given| given.duration(300, 86_400));
+        reader.with_default("vault.publish_before_sign", check::seconds(600), |given| {
+            given.duration(300, 86_400)
+        });
     match set.as_slice() {
         [_] => {}
-        [] => reader.problem("vault", "exactly one of token_file, token and kubernetes_role must be set, and none is"),
-        several => reader.problem("vault", format!("exactly one of token_file, token and kubernetes_role must be set, not {}", several.join(" and "))),
+        [] => reader.problem(
+            "vault",
+            "exactly one of token_file, token and kubernetes_role must be set, and none is",
+        ),
+        several => reader.problem(
+            "vault",
+            format!(
+                "exactly one of token_file, token and kubernetes_role must be set, not {}",
+                several.join(" and ")
+            ),
+        ),
     }
     let auth = match (token_file, token, role) {
         (Some(path), None, None) => VaultAuth::TokenFile(path),
@@ -248,7 +279,10 @@ fn read_vault(
         warnings.push("vault.ca_file is set, but vault.url is http: nothing checks who answers".into());
     }
     if check::is_plain_remote(&url) {
-        warnings.push("vault.url is http and not on this host: the Vault token crosses the network in clear text".into());
+        warnings.push(
+            "vault.url is http and not on this host: the Vault token crosses the network in clear text"
+                .into(),
+        );
     }
     Some(VaultSettings {
         url,

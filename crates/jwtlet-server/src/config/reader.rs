@@ -69,7 +69,9 @@ impl Given {
             _ => None,
         };
         let in_range = number.filter(|number| (min..=max).contains(number));
-        in_range.and_then(|number| T::try_from(number).ok()).ok_or_else(|| format!("must be a whole number from {min} to {max}"))
+        in_range
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or_else(|| format!("must be a whole number from {min} to {max}"))
     }
 
     pub(super) fn flag(&self) -> Result<bool, Rule> {
@@ -83,8 +85,14 @@ impl Given {
 
     /// A time such as `"5s"` in a range of seconds.
     pub(super) fn duration(&self, min_secs: u64, max_secs: u64) -> Result<std::time::Duration, Rule> {
-        let rule = || format!("must be a time with its unit, such as \"5s\" or \"1m 30s\", from {min_secs}s to {max_secs}s");
-        let (Raw::Text(text) | Raw::Untyped(text)) = &self.raw else { return Err(rule()) };
+        let rule = || {
+            format!(
+                "must be a time with its unit, such as \"5s\" or \"1m 30s\", from {min_secs}s to {max_secs}s"
+            )
+        };
+        let (Raw::Text(text) | Raw::Untyped(text)) = &self.raw else {
+            return Err(rule());
+        };
         let duration: SignedDuration = text.trim().parse().map_err(|_| rule())?;
         let duration = std::time::Duration::try_from(duration).map_err(|_| rule())?;
         let range = std::time::Duration::from_secs(min_secs)..=std::time::Duration::from_secs(max_secs);
@@ -125,7 +133,11 @@ impl Reader {
     }
 
     /// A key that may be left out.
-    pub(super) fn optional<T>(&mut self, path: &str, convert: impl Fn(&Given) -> Result<T, Rule>) -> Option<T> {
+    pub(super) fn optional<T>(
+        &mut self,
+        path: &str,
+        convert: impl Fn(&Given) -> Result<T, Rule>,
+    ) -> Option<T> {
         self.take(path, Show::Value, convert)
     }
 
@@ -145,7 +157,11 @@ impl Reader {
     }
 
     /// A key that has to be there. `None` means that a problem was noted.
-    pub(super) fn required<T>(&mut self, path: &str, convert: impl Fn(&Given) -> Result<T, Rule>) -> Option<T> {
+    pub(super) fn required<T>(
+        &mut self,
+        path: &str,
+        convert: impl Fn(&Given) -> Result<T, Rule>,
+    ) -> Option<T> {
         if !self.is_set(path) {
             self.known.push(path.to_owned());
             let rule = format!("is missing; set it in the file or as {}", variable_of(path));
@@ -191,7 +207,9 @@ impl Reader {
         for (name, node) in table {
             let path = format!("{path}.{name}");
             match node {
-                Node::Table(_) => self.problem(&path, "must be a list of texts (put a name with dots in quotes)"),
+                Node::Table(_) => {
+                    self.problem(&path, "must be a list of texts (put a name with dots in quotes)")
+                }
                 Node::Leaf(raw, origin) => {
                     let given = Given { raw };
                     match convert(&name, &given) {
@@ -245,11 +263,15 @@ impl Reader {
         for (name, node) in table {
             let path = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
             match node {
-                Node::Table(inner) if self.known.iter().any(|known| known.starts_with(&format!("{path}."))) => {
+                Node::Table(inner)
+                    if self.known.iter().any(|known| known.starts_with(&format!("{path}."))) =>
+                {
                     self.unknown(&path, inner);
                 }
                 Node::Table(inner) => self.note_unknown(prefix, path, first_origin(&inner)),
-                Node::Leaf(_, origin) if self.known.iter().any(|known| known.starts_with(&format!("{path}."))) => {
+                Node::Leaf(_, origin)
+                    if self.known.iter().any(|known| known.starts_with(&format!("{path}."))) =>
+                {
                     let rule = "must be a table".into();
                     self.problems.push(Problem { path, shown: None, origin: Some(origin), rule });
                 }
@@ -260,7 +282,8 @@ impl Reader {
 
     fn note_unknown(&mut self, prefix: &str, path: String, origin: Option<Origin>) {
         let below = |known: &String| {
-            let rest = if prefix.is_empty() { known } else { known.strip_prefix(prefix)?.strip_prefix('.')? };
+            let rest =
+                if prefix.is_empty() { known } else { known.strip_prefix(prefix)?.strip_prefix('.')? };
             Some(rest.split('.').next().unwrap_or(rest).to_owned())
         };
         let mut allowed: Vec<String> = self.known.iter().filter_map(below).collect();
@@ -272,7 +295,9 @@ impl Reader {
 
 /// Takes a node out, leaving no empty table behind.
 fn remove(table: &mut Table, path: &str) -> Option<Node> {
-    let Some((first, rest)) = path.split_once('.') else { return table.remove(path) };
+    let Some((first, rest)) = path.split_once('.') else {
+        return table.remove(path);
+    };
     match table.get_mut(first)? {
         Node::Table(inner) => {
             let node = remove(inner, rest);

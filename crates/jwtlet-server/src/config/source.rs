@@ -78,7 +78,10 @@ impl File<'_> {
     }
 
     fn table(&self, table: &DeTable<'_>) -> Table {
-        table.iter().map(|(key, value)| (key.get_ref().to_string(), self.node(value.get_ref(), key.span().start))).collect()
+        table
+            .iter()
+            .map(|(key, value)| (key.get_ref().to_string(), self.node(value.get_ref(), key.span().start)))
+            .collect()
     }
 
     fn node(&self, value: &DeValue<'_>, offset: usize) -> Node {
@@ -93,9 +96,8 @@ fn raw(value: &DeValue<'_>) -> Raw {
     match value {
         DeValue::String(text) => Raw::Text(text.to_string()),
         DeValue::Boolean(flag) => Raw::Flag(*flag),
-        DeValue::Integer(number) => {
-            i64::from_str_radix(number.as_str(), number.radix()).map_or(Raw::Other("a number out of range"), Raw::Integer)
-        }
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_or(Raw::Other("a number out of range"), Raw::Integer),
         DeValue::Array(items) => Raw::List(items.iter().map(|item| raw(item.get_ref())).collect()),
         DeValue::Float(_) => Raw::Other("a fraction"),
         DeValue::Datetime(_) => Raw::Other("a date"),
@@ -120,7 +122,9 @@ pub(super) fn parse_list(text: &str) -> Option<Vec<Raw>> {
 pub(super) fn overlay(table: &mut Table, variables: &[(OsString, OsString)]) {
     for (name, value) in variables {
         let name = name.to_string_lossy();
-        let Some(path) = name.strip_prefix(PREFIX) else { continue };
+        let Some(path) = name.strip_prefix(PREFIX) else {
+            continue;
+        };
         let parts: Vec<String> = path.split("__").map(str::to_lowercase).collect();
         // A value that is not UTF-8 keeps its mark and fails the rule of whatever key it is for.
         let raw = Raw::Untyped(value.to_string_lossy().into_owned());

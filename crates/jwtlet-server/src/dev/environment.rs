@@ -107,7 +107,9 @@ impl Environment {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(15), poll).await.unwrap_or(Err(DevError::NotReady(self.exchange)))
+        tokio::time::timeout(Duration::from_secs(15), poll)
+            .await
+            .unwrap_or(Err(DevError::NotReady(self.exchange)))
     }
 }
 

@@ -6,7 +6,10 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
 use serde_json::{Map, Value, json};
 
 use super::{
-    environment::{ADMIN, CLIENT_AUDIENCE, CONNECTOR, Environment, MANAGEMENT_AUDIENCE, NAMESPACE, PROVISIONER, SERVICE_AUDIENCE},
+    environment::{
+        ADMIN, CLIENT_AUDIENCE, CONNECTOR, Environment, MANAGEMENT_AUDIENCE, NAMESPACE, PROVISIONER,
+        SERVICE_AUDIENCE,
+    },
     error::DevError,
 };
 
@@ -82,7 +85,12 @@ async fn seed(environment: &Environment) -> Result<(), DevError> {
     create(environment, "POST /api/v1/mappings", "mappings", &mappings).await
 }
 
-async fn create(environment: &Environment, call: &'static str, path: &str, records: &Value) -> Result<(), DevError> {
+async fn create(
+    environment: &Environment,
+    call: &'static str,
+    path: &str,
+    records: &Value,
+) -> Result<(), DevError> {
     let token = environment.kubernetes.token(NAMESPACE, ADMIN).audience(MANAGEMENT_AUDIENCE).mint();
     let url = format!("http://{}/api/v1/{path}", environment.management);
     let request = environment.http.get()?.post(url).bearer_auth(token).json(records);
@@ -109,7 +117,8 @@ async fn verify(environment: &Environment, token: &str) -> Result<(Value, Map<St
     validation.set_audience(&[SERVICE_AUDIENCE]);
     validation.set_required_spec_claims(&["exp", "iss", "aud", "nbf", "sub"]);
     validation.validate_nbf = true;
-    let decoded = jsonwebtoken::decode::<Map<String, Value>>(token, &DecodingKey::from_jwk(key)?, &validation)?;
+    let decoded =
+        jsonwebtoken::decode::<Map<String, Value>>(token, &DecodingKey::from_jwk(key)?, &validation)?;
     // The header once more, as it was written and not as a library models it.
     let header = token.split('.').next().and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
     let header = header.and_then(|json| serde_json::from_slice(&json).ok());
@@ -119,7 +128,8 @@ async fn verify(environment: &Environment, token: &str) -> Result<(Value, Map<St
 /// Tells the story on standard output.
 pub(super) fn print(environment: &Environment, exchanged: &Exchanged, stays: bool) {
     let Environment { exchange, management, .. } = environment;
-    let parameters = form(&exchanged.subject_token).map(|(name, value)| format!("--data-urlencode '{name}={value}'"));
+    let parameters =
+        form(&exchanged.subject_token).map(|(name, value)| format!("--data-urlencode '{name}={value}'"));
     let parameters = parameters.join(" \\\n  ");
     println!(
         "*** DEVELOPMENT MODE: NOT FOR PRODUCTION. Kubernetes and Vault are stand-ins that live in this process, and

@@ -57,7 +57,8 @@ async fn metadata(State(service): State<Arc<Service>>) -> Response {
     let issuer = &service.exchange.profile().issuer;
     let base = issuer.trim_end_matches('/');
     let keys = service.exchange.signer().published_keys();
-    let mut algorithms: Vec<_> = keys.iter().flat_map(|set| &set.keys).map(|key| key.algorithm().name()).collect();
+    let mut algorithms: Vec<_> =
+        keys.iter().flat_map(|set| &set.keys).map(|key| key.algorithm().name()).collect();
     algorithms.dedup();
     if algorithms.is_empty() {
         return keys_unknown();
@@ -77,18 +78,25 @@ async fn metadata(State(service): State<Arc<Service>>) -> Response {
 }
 
 async fn jwks(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
-    let Some(keys) = service.exchange.signer().published_keys() else { return keys_unknown() };
-    let Ok(body) = serde_json::to_vec(keys.as_ref()) else { return keys_unknown() };
+    let Some(keys) = service.exchange.signer().published_keys() else {
+        return keys_unknown();
+    };
+    let Ok(body) = serde_json::to_vec(keys.as_ref()) else {
+        return keys_unknown();
+    };
     let tag = entity_tag(&body);
     let caching = [(header::CACHE_CONTROL, CACHEABLE.to_owned()), (header::ETAG, tag.clone())];
-    if headers.get_all(header::IF_NONE_MATCH).iter().any(|value| names_tag(value.as_bytes(), tag.as_bytes())) {
+    if headers.get_all(header::IF_NONE_MATCH).iter().any(|value| names_tag(value.as_bytes(), tag.as_bytes()))
+    {
         return (StatusCode::NOT_MODIFIED, caching).into_response();
     }
     (caching, [(header::CONTENT_TYPE, "application/jwk-set+json")], body).into_response()
 }
 
 fn keys_unknown() -> Response {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the signing key has not been read yet").retry_after(1).into_response()
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the signing key has not been read yet")
+        .retry_after(1)
+        .into_response()
 }
 
 fn entity_tag(body: &[u8]) -> String {
@@ -105,7 +113,8 @@ fn entity_tag(body: &[u8]) -> String {
 
 /// Whether `If-None-Match` names the tag, by the weak comparison of RFC 9110 §13.1.2.
 fn names_tag(header: &[u8], tag: &[u8]) -> bool {
-    header.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).any(|candidate| {
-        candidate == b"*" || candidate.strip_prefix(b"W/").unwrap_or(candidate) == tag
-    })
+    header
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .any(|candidate| candidate == b"*" || candidate.strip_prefix(b"W/").unwrap_or(candidate) == tag)
 }

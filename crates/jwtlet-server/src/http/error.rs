@@ -40,7 +40,11 @@ pub(crate) struct OAuthError {
 }
 
 impl OAuthError {
-    pub(crate) fn new(status: StatusCode, code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(
+        status: StatusCode,
+        code: ErrorCode,
+        description: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self { status, code, description: description.into(), retry_after: None }
     }
 
@@ -62,7 +66,9 @@ impl From<&ExchangeError> for OAuthError {
                 let code = match denial {
                     Denial::NoMapping | Denial::Expired(_) => ErrorCode::UnauthorizedClient,
                     Denial::ScopesNotGranted(_) => ErrorCode::InvalidScope,
-                    Denial::AudiencesNotAllowed(_) | Denial::DefaultAudienceNotAllowed(_) => ErrorCode::InvalidTarget,
+                    Denial::AudiencesNotAllowed(_) | Denial::DefaultAudienceNotAllowed(_) => {
+                        ErrorCode::InvalidTarget
+                    }
                 };
                 Self::new(StatusCode::FORBIDDEN, code, denial.to_string())
             }
@@ -100,7 +106,9 @@ fn retry_secs(retry_after: Option<Duration>) -> u64 {
 fn log_upstream(error: &UpstreamError) {
     match error {
         UpstreamError::Unavailable { system, .. } => warn!(%system, error = chain(error), "a request fails"),
-        UpstreamError::Misconfigured { system, .. } => error!(%system, error = chain(error), "a request fails"),
+        UpstreamError::Misconfigured { system, .. } => {
+            error!(%system, error = chain(error), "a request fails")
+        }
     }
 }
 
@@ -161,7 +169,10 @@ impl Problem {
         let challenge = match error {
             None => "Bearer realm=\"jwtlet\"".to_owned(),
             Some(error) => {
-                format!("Bearer realm=\"jwtlet\", error=\"{error}\", error_description=\"{}\"", printable(&problem.detail))
+                format!(
+                    "Bearer realm=\"jwtlet\", error=\"{error}\", error_description=\"{}\"",
+                    printable(&problem.detail)
+                )
             }
         };
         Self { challenge: HeaderValue::try_from(challenge).ok(), ..problem }
@@ -202,7 +213,8 @@ impl IntoResponse for Problem {
             detail: &self.detail,
         };
         let json = serde_json::to_vec(&body).unwrap_or_default();
-        let headers = [(header::CONTENT_TYPE, "application/problem+json"), (header::CACHE_CONTROL, "no-store")];
+        let headers =
+            [(header::CONTENT_TYPE, "application/problem+json"), (header::CACHE_CONTROL, "no-store")];
         let mut response = (self.status, headers, json).into_response();
         set_retry_after(&mut response, self.retry_after);
         if let Some(challenge) = self.challenge {
@@ -214,7 +226,8 @@ impl IntoResponse for Problem {
 
 /// Logs that a handler panicked: a defect, contained to its request.
 fn log_panic(cause: &(dyn Any + Send)) {
-    let text = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
+    let text =
+        cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
     error!(panic = text.unwrap_or("unknown"), "a request handler panicked");
 }
 

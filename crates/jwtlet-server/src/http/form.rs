@@ -18,7 +18,8 @@ pub(crate) enum EncodingError {
 pub(crate) fn decode(text: &str) -> Result<String, EncodingError> {
     let mut escapes = text.split('%');
     escapes.next();
-    let is_escape = |rest: &str| rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    let is_escape =
+        |rest: &str| rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
     if !escapes.all(is_escape) {
         return Err(EncodingError::Percent);
     }
@@ -47,7 +48,10 @@ mod tests {
     fn parameters_are_decoded_once_and_empty_ones_count_as_absent() {
         let text = "scope=a+b%20c&&audience=&flag&resource=a%2Fb%2541&audience=x=y";
         let expected = [("scope", "a b c"), ("resource", "a/b%41"), ("audience", "x=y")];
-        assert_eq!(parameters(text).unwrap(), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(
+            parameters(text).unwrap(),
+            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
     }
 
     #[test]

@@ -75,7 +75,11 @@ fn log(request: &ExchangeRequest, subject: Option<&Subject>, outcome: &str, deta
 }
 
 pub(super) async fn method_not_allowed() -> Response {
-    let error = OAuthError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::InvalidRequest, "the token endpoint takes POST only");
+    let error = OAuthError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        ErrorCode::InvalidRequest,
+        "the token endpoint takes POST only",
+    );
     let mut response = error.into_response();
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
     response
@@ -84,21 +88,29 @@ pub(super) async fn method_not_allowed() -> Response {
 async fn read_form(headers: &HeaderMap, body: Body) -> Result<Form, OAuthError> {
     if body::media_type(headers).as_deref() != Some(FORM) {
         let description = format!("the Content-Type must be {FORM}");
-        return Err(OAuthError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::InvalidRequest, description));
+        return Err(OAuthError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ErrorCode::InvalidRequest,
+            description,
+        ));
     }
     let bytes = body::read(body, MAX_BODY_BYTES).await.map_err(|error| match error {
         BodyError::TooLarge => {
             let description = format!("the body must be at most {MAX_BODY_BYTES} bytes");
             OAuthError::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::InvalidRequest, description)
         }
-        BodyError::TooSlow => {
-            OAuthError::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::InvalidRequest, "the body must arrive within 30 s")
-        }
+        BodyError::TooSlow => OAuthError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            ErrorCode::InvalidRequest,
+            "the body must arrive within 30 s",
+        ),
         BodyError::Broken => OAuthError::invalid_request("the body ended too early"),
     })?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| OAuthError::invalid_request("the body must be UTF-8"))?;
-    let parameters = form::parameters(text)
-        .map_err(|error| OAuthError::invalid_request(format!("the body is not correctly encoded: {error}")))?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|_| OAuthError::invalid_request("the body must be UTF-8"))?;
+    let parameters = form::parameters(text).map_err(|error| {
+        OAuthError::invalid_request(format!("the body is not correctly encoded: {error}"))
+    })?;
     Ok(Form(parameters))
 }
 
@@ -156,20 +168,26 @@ fn parse(form: &Form) -> Result<(ExchangeRequest, &'static str), OAuthError> {
 }
 
 fn parse_resource(form: &Form) -> Result<ParticipantContext, OAuthError> {
-    let invalid = |description| OAuthError::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidTarget, description);
+    let invalid =
+        |description| OAuthError::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidTarget, description);
     let mut resources = form.all("resource");
-    let resource = resources
-        .next()
-        .ok_or_else(|| OAuthError::invalid_request("resource is missing; it names the participant context"))?;
+    let resource = resources.next().ok_or_else(|| {
+        OAuthError::invalid_request("resource is missing; it names the participant context")
+    })?;
     if resources.next().is_some() {
-        return Err(invalid("resource must be given once only: one token is for one participant context".to_owned()));
+        return Err(invalid(
+            "resource must be given once only: one token is for one participant context".to_owned(),
+        ));
     }
     ParticipantContext::parse(resource).map_err(|rule| invalid(format!("resource {rule}")))
 }
 
 fn parse_scopes(form: &Form) -> Result<Vec<Scope>, OAuthError> {
-    let invalid = |description| OAuthError::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidScope, description);
-    let Some(text) = form.optional("scope")? else { return Ok(Vec::new()) };
+    let invalid =
+        |description| OAuthError::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidScope, description);
+    let Some(text) = form.optional("scope")? else {
+        return Ok(Vec::new());
+    };
     let mut seen = HashSet::new();
     let mut scopes = Vec::new();
     for word in text.split(' ') {
@@ -187,10 +205,12 @@ fn parse_scopes(form: &Form) -> Result<Vec<Scope>, OAuthError> {
 }
 
 fn parse_audiences(form: &Form) -> Result<Vec<Audience>, OAuthError> {
-    let invalid = |description| OAuthError::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidTarget, description);
+    let invalid =
+        |description| OAuthError::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidTarget, description);
     let mut seen = HashSet::new();
     let distinct = form.all("audience").filter(|audience| seen.insert(*audience));
-    let audiences = distinct.map(|text| Audience::parse(text).map_err(|rule| invalid(format!("each audience {rule}"))));
+    let audiences =
+        distinct.map(|text| Audience::parse(text).map_err(|rule| invalid(format!("each audience {rule}"))));
     let audiences: Vec<Audience> = audiences.collect::<Result<_, _>>()?;
     if audiences.len() > MAX_AUDIENCES {
         return Err(invalid(format!("at most {MAX_AUDIENCES} audiences can be requested")));

@@ -38,10 +38,18 @@ fn report(service: &Service, with_reasons: bool) -> Response {
     for (system, health) in states {
         if let Health::NotReady(reason) = health {
             // Writing to a String cannot fail.
-            let _ = if with_reasons { writeln!(lines, "{system}: not ready: {reason}") } else { writeln!(lines, "{system}: not ready") };
+            let _ = if with_reasons {
+                writeln!(lines, "{system}: not ready: {reason}")
+            } else {
+                writeln!(lines, "{system}: not ready")
+            };
         }
     }
-    if lines.is_empty() { text(StatusCode::OK, "ready\n".to_owned()) } else { text(StatusCode::SERVICE_UNAVAILABLE, lines) }
+    if lines.is_empty() {
+        text(StatusCode::OK, "ready\n".to_owned())
+    } else {
+        text(StatusCode::SERVICE_UNAVAILABLE, lines)
+    }
 }
 
 fn text(status: StatusCode, body: String) -> Response {

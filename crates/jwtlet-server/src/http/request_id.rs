@@ -19,7 +19,9 @@ impl RequestId {
     /// Takes the caller's id when it is 1 to 128 visible ASCII characters, and makes one otherwise.
     fn of(request: &Request) -> Self {
         let given = request.headers().get(X_REQUEST_ID);
-        let usable = |id: &&HeaderValue| (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic);
+        let usable = |id: &&HeaderValue| {
+            (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+        };
         Self(given.filter(usable).cloned().unwrap_or_else(|| {
             let id = Uuid::new_v4().simple().to_string();
             HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("none"))
@@ -34,7 +36,8 @@ impl RequestId {
 /// Gives every request an id and a log span.
 pub(crate) async fn layer(request: Request, next: Next) -> Response {
     let id = RequestId::of(&request);
-    let span = info_span!("request", id = id.as_str(), method = %request.method(), path = request.uri().path());
+    let span =
+        info_span!("request", id = id.as_str(), method = %request.method(), path = request.uri().path());
     let mut response = next.run(request).instrument(span).await;
     response.headers_mut().insert(X_REQUEST_ID, id.0);
     response

@@ -172,27 +172,19 @@ fn check_times(exp: Option<i64>, nbf: Option<i64>, iat: Option<i64>) -> Result<(
         return Err("service account token has expired".to_owned());
     }
     if iat.is_some_and(|iat| now.saturating_add(LEEWAY) < iat) {
-        return Err(
-            "service account token claims could not be validated due to unexpected validation error"
-                .to_owned(),
-        );
+        return Err("service account token claims could not be validated due to unexpected validation error"
+            .to_owned());
     }
     Ok(())
 }
 
 fn check_objects(cluster: &Cluster, claims: &PrivateClaims, id: Option<&str>) -> Result<(), String> {
     let account = &claims.serviceaccount;
-    let Some(uid) = cluster
-        .service_accounts
-        .get(&key(&claims.namespace, &account.name))
-    else {
+    let Some(uid) = cluster.service_accounts.get(&key(&claims.namespace, &account.name)) else {
         return Err(format!("serviceaccounts {:?} not found", account.name));
     };
     if *uid != account.uid {
-        return Err(format!(
-            "service account UID ({uid}) does not match claim ({})",
-            account.uid
-        ));
+        return Err(format!("service account UID ({uid}) does not match claim ({})", account.uid));
     }
     if let Some(bound) = &claims.pod {
         let Some(pod) = cluster.pods.get(&key(&claims.namespace, &bound.name)) else {
@@ -255,10 +247,7 @@ fn refused(reason: &str) -> Verdict {
 
 /// What of `own` is also in `asked`, in the order of `own`.
 fn intersection(own: &[String], asked: &[String]) -> Vec<String> {
-    own.iter()
-        .filter(|audience| asked.contains(audience))
-        .cloned()
-        .collect()
+    own.iter().filter(|audience| asked.contains(audience)).cloned().collect()
 }
 
 fn quoted(audiences: &[String]) -> String {

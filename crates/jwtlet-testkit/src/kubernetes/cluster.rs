@@ -58,11 +58,7 @@ impl Cluster {
     }
 
     pub(super) fn create_pod(&mut self, namespace: &str, name: &str) -> String {
-        let pod = Pod {
-            uid: new_uid(),
-            node: "node-1".to_owned(),
-            node_uid: new_uid(),
-        };
+        let pod = Pod { uid: new_uid(), node: "node-1".to_owned(), node_uid: new_uid() };
         let uid = pod.uid.clone();
         self.pods.insert(key(namespace, name), pod);
         uid

@@ -46,9 +46,7 @@ pub struct Kubernetes {
 
 impl fmt::Debug for Kubernetes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kubernetes")
-            .field("url", &self.url())
-            .finish_non_exhaustive()
+        f.debug_struct("Kubernetes").field("url", &self.url()).finish_non_exhaustive()
     }
 }
 
@@ -148,9 +146,9 @@ impl Kubernetes {
     /// A kubeconfig with the administrator's token, for `kubectl`.
     #[must_use]
     pub fn kubeconfig(&self) -> String {
-        let authority = self.ca_pem().map_or_else(String::new, |pem| {
-            format!("    certificate-authority-data: {}\n", base64(pem))
-        });
+        let authority = self
+            .ca_pem()
+            .map_or_else(String::new, |pem| format!("    certificate-authority-data: {}\n", base64(pem)));
         format!(
             "apiVersion: v1\nkind: Config\nclusters:\n- name: testkit\n  cluster:\n    server: {}\n{authority}\
              users:\n- name: admin\n  user:\n    token: {}\n\
@@ -192,10 +190,7 @@ impl Kubernetes {
     #[must_use]
     pub fn reviews_of(&self, token: &str) -> u64 {
         let hash = digest(&SHA256, token.as_bytes());
-        lock(&self.state.reviews_by_token)
-            .get(hash.as_ref())
-            .copied()
-            .unwrap_or_default()
+        lock(&self.state.reviews_by_token).get(hash.as_ref()).copied().unwrap_or_default()
     }
 
     /// How many connections were accepted so far.
@@ -222,9 +217,7 @@ impl Kubernetes {
     }
 
     fn mint_reviewer_token(&self) -> (String, String) {
-        self.token(REVIEWER, REVIEWER)
-            .expires_in(365 * 24 * 3600)
-            .mint_with_id()
+        self.token(REVIEWER, REVIEWER).expires_in(365 * 24 * 3600).mint_with_id()
     }
 }
 

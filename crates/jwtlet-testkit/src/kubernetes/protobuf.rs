@@ -32,12 +32,7 @@ pub(super) fn token_request(body: &[u8]) -> Option<Spec> {
 fn bound_object(message: &[u8]) -> Option<BoundObject> {
     let of = |number| member(message, number).map(text).unwrap_or_default();
     fields(message)?;
-    Some(BoundObject {
-        kind: of(1),
-        api_version: of(2),
-        name: of(3),
-        uid: of(4),
-    })
+    Some(BoundObject { kind: of(1), api_version: of(2), name: of(3), uid: of(4) })
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -49,11 +49,7 @@ pub(super) async fn create(
     if !state.may_review(&caller) {
         let what =
             "create resource \"tokenreviews\" in API group \"authentication.k8s.io\" at the cluster scope";
-        return Err(Failure::forbidden(
-            "tokenreviews.authentication.k8s.io",
-            &caller.username,
-            what,
-        ));
+        return Err(Failure::forbidden("tokenreviews.authentication.k8s.io", &caller.username, what));
     }
     let review: Review = read_json(&headers, body).await?;
     if ![API_VERSION, ""].contains(&&*review.api_version) || !["TokenReview", ""].contains(&&*review.kind) {
@@ -64,22 +60,15 @@ pub(super) async fn create(
     }
     let Spec { token, audiences } = review.spec;
     if token.is_empty() {
-        return Err(Failure::bad_request(
-            "token is required for TokenReview in authentication",
-        ));
+        return Err(Failure::bad_request("token is required for TokenReview in authentication"));
     }
     state.count(&token);
 
-    let asked = audiences
-        .as_deref()
-        .filter(|audiences| !audiences.is_empty())
-        .unwrap_or(&state.api_audiences);
+    let asked =
+        audiences.as_deref().filter(|audiences| !audiences.is_empty()).unwrap_or(&state.api_audiences);
     let verdict = match state.authenticate(&format!("Bearer {token}"), asked) {
         Verdict::User(user) => positive(user),
-        Verdict::Anonymous => positive(User {
-            audiences: asked.to_vec(),
-            ..anonymous()
-        }),
+        Verdict::Anonymous => positive(User { audiences: asked.to_vec(), ..anonymous() }),
         Verdict::Refused(reason) => json!({ "user": {}, "error": reason }),
     };
     let mut answer = answer(&token, audiences.as_deref(), &verdict);

@@ -23,14 +23,8 @@ const BODY_LIMIT: usize = 3 * 1024 * 1024;
 
 pub(super) fn router(state: Arc<State>) -> Router {
     Router::new()
-        .route(
-            "/apis/authentication.k8s.io/v1/tokenreviews",
-            post(reviews::create),
-        )
-        .route(
-            "/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token",
-            post(token_requests::create),
-        )
+        .route("/apis/authentication.k8s.io/v1/tokenreviews", post(reviews::create))
+        .route("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token", post(token_requests::create))
         .route("/.well-known/openid-configuration", get(openid_configuration))
         .route("/openid/v1/jwks", get(key_set))
         .route("/version", get(version))
@@ -44,10 +38,8 @@ pub(super) fn router(state: Arc<State>) -> Router {
 
 /// Who sent a request: 401 for a bad token, the anonymous user for none.
 pub(super) fn caller(state: &State, headers: &HeaderMap) -> Result<User, Failure> {
-    let authorization = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let authorization =
+        headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match state.authenticate(authorization, &state.api_audiences) {
         Verdict::User(user) => Ok(user),
         Verdict::Anonymous => Ok(anonymous()),
@@ -68,9 +60,7 @@ pub(super) fn media_type(headers: &HeaderMap) -> Option<&str> {
 }
 
 pub(super) async fn read(body: Body) -> Result<Bytes, Failure> {
-    to_bytes(body, BODY_LIMIT)
-        .await
-        .map_err(|_| Failure::too_large(BODY_LIMIT))
+    to_bytes(body, BODY_LIMIT).await.map_err(|_| Failure::too_large(BODY_LIMIT))
 }
 
 async fn openid_configuration(
@@ -90,10 +80,7 @@ async fn openid_configuration(
 
 async fn key_set(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> Result<Response, Failure> {
     discoverer(&state, &headers, "/openid/v1/jwks")?;
-    Ok(cacheable(
-        "application/jwk-set+json",
-        &json!({ "keys": [state.issuer_key.jwk()] }),
-    ))
+    Ok(cacheable("application/jwk-set+json", &json!({ "keys": [state.issuer_key.jwk()] })))
 }
 
 /// Any service account may read the discovery documents; anonymous callers may not.
@@ -102,20 +89,13 @@ fn discoverer(state: &State, headers: &HeaderMap, path: &str) -> Result<(), Fail
     if caller.service_account.is_some() || is_administrator(&caller) {
         return Ok(());
     }
-    Err(Failure::forbidden(
-        path,
-        &caller.username,
-        &format!("get path {path:?}"),
-    ))
+    Err(Failure::forbidden(path, &caller.username, &format!("get path {path:?}")))
 }
 
 fn cacheable(content_type: &'static str, document: &serde_json::Value) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
-        (
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("public, max-age=3600"),
-        ),
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600")),
     ];
     (headers, document.to_string()).into_response()
 }

@@ -28,53 +28,29 @@ pub(super) struct Failure {
 
 impl Failure {
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
-        Self {
-            code: StatusCode::BAD_REQUEST,
-            reason: "BadRequest",
-            message: message.into(),
-        }
+        Self { code: StatusCode::BAD_REQUEST, reason: "BadRequest", message: message.into() }
     }
 
     pub(super) fn unauthorized() -> Self {
-        Self {
-            code: StatusCode::UNAUTHORIZED,
-            reason: "Unauthorized",
-            message: "Unauthorized".to_owned(),
-        }
+        Self { code: StatusCode::UNAUTHORIZED, reason: "Unauthorized", message: "Unauthorized".to_owned() }
     }
 
     /// `what` is the rest of a sentence that begins with the user.
     pub(super) fn forbidden(object: &str, user: &str, what: &str) -> Self {
         let message = format!("{object} is forbidden: User {user:?} cannot {what}");
-        Self {
-            code: StatusCode::FORBIDDEN,
-            reason: "Forbidden",
-            message,
-        }
+        Self { code: StatusCode::FORBIDDEN, reason: "Forbidden", message }
     }
 
     pub(super) fn not_found(message: impl Into<String>) -> Self {
-        Self {
-            code: StatusCode::NOT_FOUND,
-            reason: "NotFound",
-            message: message.into(),
-        }
+        Self { code: StatusCode::NOT_FOUND, reason: "NotFound", message: message.into() }
     }
 
     pub(super) fn conflict(message: impl Into<String>) -> Self {
-        Self {
-            code: StatusCode::CONFLICT,
-            reason: "Conflict",
-            message: message.into(),
-        }
+        Self { code: StatusCode::CONFLICT, reason: "Conflict", message: message.into() }
     }
 
     pub(super) fn invalid(message: impl Into<String>) -> Self {
-        Self {
-            code: StatusCode::UNPROCESSABLE_ENTITY,
-            reason: "Invalid",
-            message: message.into(),
-        }
+        Self { code: StatusCode::UNPROCESSABLE_ENTITY, reason: "Invalid", message: message.into() }
     }
 
     pub(super) fn method_not_allowed() -> Self {

@@ -59,29 +59,16 @@ pub(super) async fn create(
         let what = format!(
             "create resource \"serviceaccounts/token\" in API group \"\" in the namespace {namespace:?}"
         );
-        return Err(Failure::forbidden(
-            &format!("serviceaccounts {name:?}"),
-            &caller.username,
-            &what,
-        ));
+        return Err(Failure::forbidden(&format!("serviceaccounts {name:?}"), &caller.username, &what));
     }
-    let Spec {
-        audiences,
-        expiration_seconds,
-        bound_object_ref,
-    } = read_spec(&headers, body).await?;
+    let Spec { audiences, expiration_seconds, bound_object_ref } = read_spec(&headers, body).await?;
     let lifetime = expiration_seconds.unwrap_or(DEFAULT);
     check_lifetime(&name, lifetime)?;
-    if !lock(&state.cluster)
-        .service_accounts
-        .contains_key(&key(&namespace, &name))
-    {
+    if !lock(&state.cluster).service_accounts.contains_key(&key(&namespace, &name)) {
         return Err(Failure::not_found(format!("serviceaccounts {name:?} not found")));
     }
 
-    let audiences = audiences
-        .filter(|list| !list.is_empty())
-        .unwrap_or_else(|| state.api_audiences.clone());
+    let audiences = audiences.filter(|list| !list.is_empty()).unwrap_or_else(|| state.api_audiences.clone());
     let mut token = TokenBuilder::new(Arc::clone(&state), &namespace, &name).expires_in(lifetime);
     for audience in &audiences {
         token = token.audience(audience);
@@ -131,10 +118,7 @@ fn check_lifetime(name: &str, lifetime: i64) -> Result<(), Failure> {
 
 fn check_bound_object(state: &State, namespace: &str, bound: &BoundObject) -> Result<(), Failure> {
     if bound.kind != "Pod" {
-        return Err(Failure::bad_request(format!(
-            "cannot bind token for object of type {:?}",
-            bound.kind
-        )));
+        return Err(Failure::bad_request(format!("cannot bind token for object of type {:?}", bound.kind)));
     }
     let cluster = lock(&state.cluster);
     let Some(pod) = cluster.pods.get(&key(namespace, &bound.name)) else {
@@ -151,7 +135,5 @@ fn check_bound_object(state: &State, namespace: &str, bound: &BoundObject) -> Re
 
 /// Kubernetes times have whole seconds.
 fn to_seconds(time: Timestamp) -> String {
-    Timestamp::from_second(time.as_second())
-        .unwrap_or(time)
-        .to_string()
+    Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
 }

@@ -127,11 +127,7 @@ impl TokenBuilder {
 
     /// Makes the token and tells its id (`jti`).
     pub(super) fn mint_with_id(self) -> (String, String) {
-        let signer = if self.foreign {
-            &self.state.foreign_key
-        } else {
-            &self.state.issuer_key
-        };
+        let signer = if self.foreign { &self.state.foreign_key } else { &self.state.issuer_key };
         let mut header = json!({ "alg": "RS256", "kid": signer.id() });
         let id = new_uid();
         let mut claims = self.default_claims(&id);
@@ -140,11 +136,7 @@ impl TokenBuilder {
             claims.extend(self.claims);
             claims.retain(|name, _| !self.without.contains(name));
         }
-        let message = format!(
-            "{}.{}",
-            base64url(header.to_string()),
-            base64url(claims.to_string())
-        );
+        let message = format!("{}.{}", base64url(header.to_string()), base64url(claims.to_string()));
         let signature = base64url(signer.sign(message.as_bytes()));
         (format!("{message}.{signature}"), id)
     }
@@ -152,19 +144,9 @@ impl TokenBuilder {
     fn default_claims(&self, id: &str) -> Value {
         let now = now().as_second();
         let expires = now.saturating_add(self.lifetime);
-        let issued = if self.lifetime > 0 {
-            now
-        } else {
-            expires.saturating_sub(DEFAULT_LIFETIME)
-        };
-        let not_before = self
-            .not_before
-            .map_or(issued, |seconds| now.saturating_add(seconds));
-        let audiences = if self.audiences.is_empty() {
-            &self.state.api_audiences
-        } else {
-            &self.audiences
-        };
+        let issued = if self.lifetime > 0 { now } else { expires.saturating_sub(DEFAULT_LIFETIME) };
+        let not_before = self.not_before.map_or(issued, |seconds| now.saturating_add(seconds));
+        let audiences = if self.audiences.is_empty() { &self.state.api_audiences } else { &self.audiences };
         let subject = self
             .subject
             .clone()
@@ -183,10 +165,7 @@ impl TokenBuilder {
 
     fn private_claims(&self) -> Value {
         let cluster = lock(&self.state.cluster);
-        let uid = cluster
-            .service_accounts
-            .get(&key(&self.namespace, &self.name))
-            .cloned();
+        let uid = cluster.service_accounts.get(&key(&self.namespace, &self.name)).cloned();
         let mut claims = json!({
             "namespace": self.namespace,
             "serviceaccount": { "name": self.name, "uid": uid.unwrap_or_else(new_uid) },

@@ -30,9 +30,7 @@ pub(super) fn response(fault: Fault, method: &Method, path: &str) -> Response {
         Fault::Garbage => plain(success, "text/html; charset=utf-8", Body::from(PAGE)),
         Fault::Truncated => {
             let mut response = plain(success, "application/json", Body::new(Cut::new()));
-            response
-                .headers_mut()
-                .insert(header::CONTENT_LENGTH, HeaderValue::from(CUT_JSON.len() * 4));
+            response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(CUT_JSON.len() * 4));
             response
         }
         Fault::Oversized(bytes) => plain(success, "application/json", Body::new(Flood::new(bytes))),
@@ -46,9 +44,7 @@ pub(super) fn response(fault: Fault, method: &Method, path: &str) -> Response {
 fn plain(status: StatusCode, content_type: &'static str, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
@@ -72,10 +68,7 @@ struct Cut {
 impl Cut {
     fn new() -> Self {
         // The pause lets the first half leave the write buffer, which an error discards.
-        Self {
-            head: Some(Bytes::from_static(CUT_JSON)),
-            pause: Box::pin(sleep(Duration::from_millis(20))),
-        }
+        Self { head: Some(Bytes::from_static(CUT_JSON)), pause: Box::pin(sleep(Duration::from_millis(20))) }
     }
 }
 
@@ -115,11 +108,7 @@ struct Flood {
 
 impl Flood {
     fn new(bytes: usize) -> Self {
-        Self {
-            left: bytes,
-            opened: false,
-            closed: false,
-        }
+        Self { left: bytes, opened: false, closed: false }
     }
 }
 

@@ -66,16 +66,11 @@ impl Bound {
     /// Binds `address`, or any free loopback port.
     pub(crate) async fn bind(address: Option<SocketAddr>, tls: bool) -> Result<Self, StartError> {
         let listener = listen(address.unwrap_or((Ipv4Addr::LOCALHOST, 0).into())).await?;
-        let address = listener.local_addr().map_err(|source| StartError::Bind {
-            address: (Ipv4Addr::LOCALHOST, 0).into(),
-            source,
-        })?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| StartError::Bind { address: (Ipv4Addr::LOCALHOST, 0).into(), source })?;
         let tls = tls.then(ServerIdentity::generate).transpose()?;
-        Ok(Self {
-            listener,
-            address,
-            tls,
-        })
+        Ok(Self { listener, address, tls })
     }
 
     pub(crate) fn url(&self) -> String {
@@ -92,10 +87,7 @@ impl Bound {
             connections: AtomicU64::new(0),
         });
         let running = Running::start(self.listener, &shared);
-        Server {
-            shared,
-            running: Mutex::new(Some(running)),
-        }
+        Server { shared, running: Mutex::new(Some(running)) }
     }
 }
 
@@ -145,16 +137,8 @@ impl Drop for Server {
 
 impl Running {
     fn start(listener: TcpListener, shared: &Arc<Shared>) -> Self {
-        let running = Self {
-            stop: CancellationToken::new(),
-            tasks: TaskTracker::new(),
-        };
-        let accepting = accept(
-            listener,
-            Arc::clone(shared),
-            running.stop.clone(),
-            running.tasks.clone(),
-        );
+        let running = Self { stop: CancellationToken::new(), tasks: TaskTracker::new() };
+        let accepting = accept(listener, Arc::clone(shared), running.stop.clone(), running.tasks.clone());
         running.tasks.spawn(accepting);
         running
     }
@@ -166,9 +150,7 @@ fn url(address: SocketAddr, tls: bool) -> String {
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| StartError::Bind { address, source })
+    TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken, tasks: TaskTracker) {

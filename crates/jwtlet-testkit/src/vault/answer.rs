@@ -24,29 +24,17 @@ pub(super) struct Envelope {
 
 impl Answer {
     pub(super) fn data(data: Value, warnings: Vec<String>) -> Self {
-        Self::Envelope(Envelope {
-            data,
-            auth: Value::Null,
-            warnings,
-        })
+        Self::Envelope(Envelope { data, auth: Value::Null, warnings })
     }
 
     pub(super) fn auth(auth: Value) -> Self {
-        Self::Envelope(Envelope {
-            data: Value::Null,
-            auth,
-            warnings: Vec::new(),
-        })
+        Self::Envelope(Envelope { data: Value::Null, auth, warnings: Vec::new() })
     }
 }
 
 impl Envelope {
     pub(super) fn into_json(self) -> Value {
-        let warnings = if self.warnings.is_empty() {
-            Value::Null
-        } else {
-            self.warnings.into()
-        };
+        let warnings = if self.warnings.is_empty() { Value::Null } else { self.warnings.into() };
         json!({
             "request_id": Uuid::new_v4().to_string(),
             "lease_id": "",
@@ -69,10 +57,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        Self {
-            status,
-            errors: vec![error.into()],
-        }
+        Self { status, errors: vec![error.into()] }
     }
 
     /// The requester's fault.
@@ -96,17 +81,11 @@ impl Refusal {
 
     /// A thing that does not exist: 404 with an empty list.
     pub(super) fn nothing_here() -> Self {
-        Self {
-            status: StatusCode::NOT_FOUND,
-            errors: Vec::new(),
-        }
+        Self { status: StatusCode::NOT_FOUND, errors: Vec::new() }
     }
 
     pub(super) fn no_route(path: &str) -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            format!("no handler for route {path:?}. route entry not found."),
-        )
+        Self::new(StatusCode::NOT_FOUND, format!("no handler for route {path:?}. route entry not found."))
     }
 
     pub(super) fn no_namespace() -> Self {

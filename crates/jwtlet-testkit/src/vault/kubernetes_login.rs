@@ -29,20 +29,14 @@ pub struct KubernetesAuth {
 
 impl fmt::Debug for KubernetesAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KubernetesAuth")
-            .field("url", &self.url)
-            .finish_non_exhaustive()
+        f.debug_struct("KubernetesAuth").field("url", &self.url).finish_non_exhaustive()
     }
 }
 
 impl KubernetesAuth {
     /// Reviews at this URL. Each login token reviews itself until a reviewer token is given.
     pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            ca_pem: None,
-            reviewer_token: None,
-        }
+        Self { url: url.into(), ca_pem: None, reviewer_token: None }
     }
 
     /// Reviews at this cluster, with a service account `vault/vault` made for the purpose.
@@ -52,12 +46,7 @@ impl KubernetesAuth {
         Self {
             url: kubernetes.url(),
             ca_pem: kubernetes.ca_pem(),
-            reviewer_token: Some(
-                kubernetes
-                    .token("vault", "vault")
-                    .expires_in(365 * 24 * 3600)
-                    .mint(),
-            ),
+            reviewer_token: Some(kubernetes.token("vault", "vault").expires_in(365 * 24 * 3600).mint()),
         }
     }
 
@@ -92,9 +81,7 @@ pub struct KubernetesRole {
 impl KubernetesRole {
     fn admits(&self, namespace: &str, name: &str) -> bool {
         let matches = |allowed: &str, actual: &str| allowed == "*" || allowed == actual;
-        self.service_accounts
-            .iter()
-            .any(|(ns, n)| matches(ns, namespace) && matches(n, name))
+        self.service_accounts.iter().any(|(ns, n)| matches(ns, namespace) && matches(n, name))
     }
 }
 
@@ -127,11 +114,7 @@ pub(super) async fn login(state: &Arc<State>, params: &Params) -> Result<Answer,
         ("service_account_uid".to_owned(), account.uid),
         ("service_account_secret_name".to_owned(), String::new()),
     ]);
-    let login = Login {
-        mount: state.kubernetes_mount.clone(),
-        role: role_name,
-        metadata,
-    };
+    let login = Login { mount: state.kubernetes_mount.clone(), role: role_name, metadata };
     let (secret, token) = state.tokens.insert(&policy, Some(login));
     Ok(Answer::auth(token.auth(&secret, token.seconds_left())))
 }
@@ -158,11 +141,7 @@ async fn review(kubernetes: &KubernetesAuth, jwt: &str, audience: Option<&str>) 
         return None;
     }
     let user = status.get("user")?;
-    let mut parts = user
-        .get("username")?
-        .as_str()?
-        .strip_prefix("system:serviceaccount:")?
-        .split(':');
+    let mut parts = user.get("username")?.as_str()?.strip_prefix("system:serviceaccount:")?.split(':');
     Some(Reviewed {
         namespace: parts.next()?.to_owned(),
         name: parts.next()?.to_owned(),

@@ -45,9 +45,7 @@ pub struct Vault {
 
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Vault")
-            .field("url", &self.url())
-            .finish_non_exhaustive()
+        f.debug_struct("Vault").field("url", &self.url()).finish_non_exhaustive()
     }
 }
 
@@ -206,11 +204,7 @@ impl Vault {
     #[must_use]
     pub fn calls_to(&self, path_prefix: &str) -> u64 {
         let calls = lock(&self.state.calls);
-        calls
-            .iter()
-            .filter(|(path, _)| path.starts_with(path_prefix))
-            .map(|(_, count)| count)
-            .sum()
+        calls.iter().filter(|(path, _)| path.starts_with(path_prefix)).map(|(_, count)| count).sum()
     }
 
     /// How many signatures were made so far; a batch counts each of its items.

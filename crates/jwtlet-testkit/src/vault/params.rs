@@ -55,9 +55,7 @@ impl Params {
             Some(Value::Bool(flag)) => Some(i64::from(*flag)),
             Some(_) => None,
         };
-        integer
-            .map(Some)
-            .ok_or_else(|| unconvertible(name, self.raw(name).unwrap_or(&Value::Null)))
+        integer.map(Some).ok_or_else(|| unconvertible(name, self.raw(name).unwrap_or(&Value::Null)))
     }
 
     /// A switch; `"true"` and `1` are on.
@@ -78,36 +76,27 @@ impl Params {
     /// A duration in seconds: a number, or text like `90`, `1h` or `15m30s`.
     pub(super) fn seconds(&self, name: &str) -> Result<Option<i64>, Refusal> {
         match self.raw(name) {
-            Some(value @ Value::String(text)) => go_duration(text)
-                .map(Some)
-                .ok_or_else(|| unconvertible(name, value)),
+            Some(value @ Value::String(text)) => {
+                go_duration(text).map(Some).ok_or_else(|| unconvertible(name, value))
+            }
             _ => self.integer(name),
         }
     }
 
     /// The warning about members that the route does not know.
     pub(super) fn warnings(&self, known: &[&str]) -> Vec<String> {
-        let mut unknown: Vec<_> = self
-            .0
-            .keys()
-            .map(String::as_str)
-            .filter(|name| !known.contains(name))
-            .collect();
+        let mut unknown: Vec<_> =
+            self.0.keys().map(String::as_str).filter(|name| !known.contains(name)).collect();
         unknown.sort_unstable();
         if unknown.is_empty() {
             return Vec::new();
         }
-        vec![format!(
-            "Endpoint ignored these unrecognized parameters: [{}]",
-            unknown.join(" ")
-        )]
+        vec![format!("Endpoint ignored these unrecognized parameters: [{}]", unknown.join(" "))]
     }
 }
 
 fn unconvertible(name: &str, value: &Value) -> Refusal {
-    Refusal::bad_request(format!(
-        "error converting input for field {name:?}: cannot use {value}"
-    ))
+    Refusal::bad_request(format!("error converting input for field {name:?}: cannot use {value}"))
 }
 
 fn strings(value: &Value) -> usize {

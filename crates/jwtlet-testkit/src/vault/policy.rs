@@ -38,18 +38,12 @@ impl TokenPolicy {
 
     /// Signing with this key and reading it; no creating, no rotating, no hash algorithm in the path.
     pub fn signer(key: impl Into<String>) -> Self {
-        Self::new(Grant::Signer {
-            key: key.into(),
-            create: false,
-        })
+        Self::new(Grant::Signer { key: key.into(), create: false })
     }
 
     /// Like [`TokenPolicy::signer`], and creating the key.
     pub fn signer_and_creator(key: impl Into<String>) -> Self {
-        Self::new(Grant::Signer {
-            key: key.into(),
-            create: true,
-        })
+        Self::new(Grant::Signer { key: key.into(), create: true })
     }
 
     /// Nothing but looking at itself and renewing itself.
@@ -88,14 +82,7 @@ impl TokenPolicy {
     }
 
     fn new(grant: Grant) -> Self {
-        Self {
-            grant,
-            ttl: None,
-            max_ttl: None,
-            period: None,
-            renewable: false,
-            uses: 0,
-        }
+        Self { grant, ttl: None, max_ttl: None, period: None, renewable: false, uses: 0 }
     }
 
     pub(super) fn is_root(&self) -> bool {

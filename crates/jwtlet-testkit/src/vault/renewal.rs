@@ -22,10 +22,7 @@ pub(super) fn renew(state: &State, secret: &str, token: &Token, params: &Params)
     if let Some(login) = &token.login
         && !lock(&state.roles).contains_key(&login.role)
     {
-        return Err(Refusal::internal(format!(
-            "failed to find role {} during renewal",
-            login.role
-        )));
+        return Err(Refusal::internal(format!("failed to find role {} during renewal", login.role)));
     }
     let now = now();
     let lease = if let Some(period) = token.policy.period {
@@ -36,9 +33,7 @@ pub(super) fn renew(state: &State, secret: &str, token: &Token, params: &Params)
         if left <= SignedDuration::ZERO {
             return Err(Refusal::internal("past the max TTL, cannot renew"));
         }
-        let asked = increment
-            .map(SignedDuration::from_secs)
-            .or(token.policy.ttl.map(signed));
+        let asked = increment.map(SignedDuration::from_secs).or(token.policy.ttl.map(signed));
         asked.unwrap_or(SYSTEM_MAX_TTL).min(left)
     };
     state.tokens.extend(secret, now + lease);

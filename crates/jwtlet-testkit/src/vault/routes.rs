@@ -30,11 +30,7 @@ pub(super) fn router(state: Arc<State>) -> Router {
 async fn handle(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let path = decoded(parts.uri.path());
-    let local = path
-        .as_ref()
-        .ok()
-        .map(|path| local_path(&state, path).to_owned())
-        .unwrap_or_default();
+    let local = path.as_ref().ok().map(|path| local_path(&state, path).to_owned()).unwrap_or_default();
     *lock(&state.calls).entry(local.clone()).or_default() += 1;
     let (status, body) = match route(&state, &parts, path, &local, body).await {
         Ok(Answer::Envelope(envelope)) => (StatusCode::OK, Some(envelope.into_json())),
@@ -57,9 +53,7 @@ fn response(state: &State, status: StatusCode, body: Option<&Value>) -> Response
         None => Body::empty().into_response(),
     };
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(namespace) = &state.namespace
         && let Ok(value) = HeaderValue::try_from(format!("{namespace}/"))
     {
@@ -84,9 +78,7 @@ async fn route(
     }
     let in_namespace = check_namespace(state, &parts.headers, local.len() < path.len())?;
     let operation = operation(parts)?;
-    let body = to_bytes(body, BODY_LIMIT)
-        .await
-        .map_err(|_| Refusal::too_large())?;
+    let body = to_bytes(body, BODY_LIMIT).await.map_err(|_| Refusal::too_large())?;
     let params = Params::parse(&body)?;
 
     let login = format!("auth/{}/login", state.kubernetes_mount);
@@ -118,10 +110,7 @@ async fn route(
         (_, "auth/token/lookup-self" | "auth/token/renew-self" | "auth/token/revoke-self") => {
             Err(Refusal::unsupported_operation())
         }
-        _ => match local
-            .strip_prefix(&state.mount)
-            .and_then(|rest| rest.strip_prefix('/'))
-        {
+        _ => match local.strip_prefix(&state.mount).and_then(|rest| rest.strip_prefix('/')) {
             Some(rest) => transit::route(state, operation, rest, params).await,
             None => Err(Refusal::no_route(local)),
         },
@@ -153,10 +142,7 @@ fn local_path<'a>(state: &State, path: &'a str) -> &'a str {
 
 /// Whether the request is for the namespace that holds everything.
 fn check_namespace(state: &State, headers: &HeaderMap, in_path: bool) -> Result<bool, Refusal> {
-    let named = headers
-        .get(NAMESPACE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let named = headers.get(NAMESPACE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let named = named.trim_matches('/');
     let named = if named == "root" { "" } else { named };
     match (&state.namespace, named) {
@@ -168,10 +154,7 @@ fn check_namespace(state: &State, headers: &HeaderMap, in_path: bool) -> Result<
 }
 
 fn operation(parts: &Parts) -> Result<Operation, Refusal> {
-    let list = parts
-        .uri
-        .query()
-        .is_some_and(|query| query.split('&').any(|pair| pair == "list=true"));
+    let list = parts.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "list=true"));
     match &parts.method {
         method if *method == Method::GET && list => Ok(Operation::List),
         method if *method == Method::GET => Ok(Operation::Read),
@@ -185,11 +168,6 @@ fn operation(parts: &Parts) -> Result<Operation, Refusal> {
 /// The token of a request: `X-Vault-Token` wins over `Authorization: Bearer`.
 fn secret(headers: &HeaderMap) -> Option<&str> {
     let own = headers.get("x-vault-token").and_then(|value| value.to_str().ok());
-    own.filter(|token| !token.is_empty()).or_else(|| {
-        headers
-            .get(header::AUTHORIZATION)?
-            .to_str()
-            .ok()?
-            .strip_prefix("Bearer ")
-    })
+    own.filter(|token| !token.is_empty())
+        .or_else(|| headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer "))
 }

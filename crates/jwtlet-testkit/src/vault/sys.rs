@@ -16,11 +16,7 @@ pub(super) fn probe(state: &State, path: &str) -> Option<Answer> {
     let sealed = state.sealed.load(Ordering::Relaxed);
     match path {
         "sys/health" => {
-            let status = if sealed {
-                StatusCode::SERVICE_UNAVAILABLE
-            } else {
-                StatusCode::OK
-            };
+            let status = if sealed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
             let document = json!({
                 "initialized": true,
                 "sealed": sealed,

@@ -103,12 +103,7 @@ impl Tokens {
 impl Token {
     /// What `auth/token/lookup-self` tells; `secret` is part of it.
     pub(super) fn describe(&self, secret: &str) -> Value {
-        let creation_ttl = self
-            .policy
-            .period
-            .or(self.policy.ttl)
-            .unwrap_or_default()
-            .as_secs();
+        let creation_ttl = self.policy.period.or(self.policy.ttl).unwrap_or_default().as_secs();
         let mut data = json!({
             "accessor": self.accessor,
             "creation_time": self.issued.as_second(),
@@ -163,8 +158,7 @@ impl Token {
     }
 
     pub(super) fn seconds_left(&self) -> i64 {
-        self.expires
-            .map_or(0, |expires| rounded(expires.duration_since(now())))
+        self.expires.map_or(0, |expires| rounded(expires.duration_since(now())))
     }
 
     fn display_name(&self) -> String {

@@ -26,23 +26,14 @@ async fn the_key_set_verifies_tokens() {
     let key = &keys["keys"][0];
     assert_eq!(header, json!({ "alg": "RS256", "kid": key["kid"] }));
     let part = |name: &str| URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap();
-    let public = RsaPublicKeyComponents {
-        n: part("n"),
-        e: part("e"),
-    };
+    let public = RsaPublicKeyComponents { n: part("n"), e: part("e") };
     let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
-    public
-        .verify(&RSA_PKCS1_2048_8192_SHA256, message.as_bytes(), &signature)
-        .unwrap();
+    public.verify(&RSA_PKCS1_2048_8192_SHA256, message.as_bytes(), &signature).unwrap();
 }
 
 #[tokio::test]
 async fn discovery_is_closed_to_anonymous_callers_and_probes_are_open() {
-    let kubernetes = Kubernetes::builder()
-        .issuer("https://issuer.example")
-        .start()
-        .await
-        .unwrap();
+    let kubernetes = Kubernetes::builder().issuer("https://issuer.example").start().await.unwrap();
     let http = client(None);
     assert_eq!(send(http.get(kubernetes.url() + "/openid/v1/jwks")).await.0, 403);
     for path in ["/livez", "/readyz", "/version"] {

@@ -12,9 +12,7 @@ use serde_json::{Value, json};
     reason = "the tests of the fakes come before any client of the workspace"
 )]
 pub(crate) fn client(ca_pem: Option<&str>) -> Client {
-    rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .ok();
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     let certificates = ca_pem.map(|pem| Certificate::from_pem(pem.as_bytes()).unwrap());
     Client::builder()
         .no_proxy()
@@ -66,9 +64,7 @@ pub(crate) async fn vault(
 ) -> (u16, Value) {
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     let url = format!("{}/v1/{path}", vault.url());
-    let mut request = client(vault.ca_pem().as_deref())
-        .request(method, url)
-        .header("x-vault-token", token);
+    let mut request = client(vault.ca_pem().as_deref()).request(method, url).header("x-vault-token", token);
     if let Some(body) = body {
         request = request.json(&body);
     }

@@ -9,11 +9,8 @@ use crate::http::vault;
 
 async fn prepare(tls: bool) -> (Kubernetes, Vault) {
     let kubernetes = Kubernetes::builder().tls(tls).start().await.unwrap();
-    let server = Vault::builder()
-        .kubernetes_auth(KubernetesAuth::attached_to(&kubernetes))
-        .start()
-        .await
-        .unwrap();
+    let server =
+        Vault::builder().kubernetes_auth(KubernetesAuth::attached_to(&kubernetes)).start().await.unwrap();
     server.create_key("k", KeyType::Ed25519).unwrap();
     server.kubernetes_role("signer", role(Some("vault")));
     (kubernetes, server)
@@ -30,14 +27,7 @@ fn role(audience: Option<&str>) -> KubernetesRole {
 }
 
 async fn login(server: &Vault, role: &str, jwt: &str) -> (u16, Value) {
-    vault(
-        server,
-        "",
-        "POST",
-        "auth/kubernetes/login",
-        Some(json!({ "role": role, "jwt": jwt })),
-    )
-    .await
+    vault(server, "", "POST", "auth/kubernetes/login", Some(json!({ "role": role, "jwt": jwt }))).await
 }
 
 #[tokio::test]
@@ -49,18 +39,12 @@ async fn a_service_account_logs_in_and_signs() {
 
     assert_eq!(status, 200, "{body}");
     let auth = &body["auth"];
-    assert_eq!(
-        (&auth["lease_duration"], &auth["renewable"]),
-        (&json!(3600), &json!(true))
-    );
+    assert_eq!((&auth["lease_duration"], &auth["renewable"]), (&json!(3600), &json!(true)));
     assert_eq!(auth["metadata"]["service_account_namespace"], "jwtlet");
     assert_eq!(kubernetes.reviews_of(&jwt), 1);
     let token = auth["client_token"].as_str().unwrap();
     let input = Some(json!({ "input": "YQ==" }));
-    assert_eq!(
-        vault(&server, token, "POST", "transit/sign/k", input).await.0,
-        200
-    );
+    assert_eq!(vault(&server, token, "POST", "transit/sign/k", input).await.0, 200);
 }
 
 #[tokio::test]
@@ -91,11 +75,8 @@ async fn a_role_without_audience_takes_the_tokens_own() {
 #[tokio::test]
 async fn without_a_reviewer_the_login_token_reviews_itself() {
     let kubernetes = Kubernetes::start().await.unwrap();
-    let server = Vault::builder()
-        .kubernetes_auth(KubernetesAuth::new(kubernetes.url()))
-        .start()
-        .await
-        .unwrap();
+    let server =
+        Vault::builder().kubernetes_auth(KubernetesAuth::new(kubernetes.url())).start().await.unwrap();
     server.kubernetes_role("any", role(None));
     assert_eq!(login(&server, "any", &kubernetes.reviewer_token()).await.0, 200);
     let weak = kubernetes.token("jwtlet", "jwtlet").audience("vault").mint();
@@ -108,17 +89,7 @@ async fn a_renewal_fails_once_the_role_is_gone() {
     let jwt = kubernetes.token("jwtlet", "jwtlet").audience("vault").mint();
     let (_, body) = login(&server, "signer", &jwt).await;
     let token = body["auth"]["client_token"].as_str().unwrap();
-    assert_eq!(
-        vault(&server, token, "POST", "auth/token/renew-self", None)
-            .await
-            .0,
-        200
-    );
+    assert_eq!(vault(&server, token, "POST", "auth/token/renew-self", None).await.0, 200);
     server.delete_kubernetes_role("signer");
-    assert_eq!(
-        vault(&server, token, "POST", "auth/token/renew-self", None)
-            .await
-            .0,
-        500
-    );
+    assert_eq!(vault(&server, token, "POST", "auth/token/renew-self", None).await.0, 500);
 }

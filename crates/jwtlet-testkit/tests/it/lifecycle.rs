@@ -32,19 +32,13 @@ async fn the_last_handle_takes_the_server_with_it() {
     drop(kubernetes);
     assert!(answers(&url).await);
     drop(clone);
-    wait_for(async || !answers(&url).await, Duration::from_secs(5))
-        .await
-        .unwrap();
+    wait_for(async || !answers(&url).await, Duration::from_secs(5)).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_taken_address_is_an_error() {
     let vault = Vault::start().await.unwrap();
-    let error = Vault::builder()
-        .address(vault.address())
-        .start()
-        .await
-        .unwrap_err();
+    let error = Vault::builder().address(vault.address()).start().await.unwrap_err();
     assert!(error.to_string().starts_with("cannot listen on 127.0.0.1:"));
 }
 

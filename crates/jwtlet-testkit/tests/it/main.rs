@@ -1,9 +1,6 @@
 //! The fakes, asked over HTTP as their clients ask.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a panic is how a test fails, in helper functions too"
-)]
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in helper functions too")]
 
 mod discovery;
 mod faults;

@@ -22,11 +22,7 @@ async fn error_of(kubernetes: &Kubernetes, token: &str) -> String {
 async fn a_good_token_is_authenticated_for_the_audiences_it_shares() {
     let kubernetes = prepare().await;
     let uid = kubernetes.create_service_account("shop", "cart");
-    let token = kubernetes
-        .token("shop", "cart")
-        .audience("jwtlet")
-        .audience("other")
-        .mint();
+    let token = kubernetes.token("shop", "cart").audience("jwtlet").audience("other").mint();
 
     let (status, body) = review(&kubernetes, &token, &["elsewhere", "jwtlet"]).await;
 
@@ -35,18 +31,11 @@ async fn a_good_token_is_authenticated_for_the_audiences_it_shares() {
     assert_eq!(body["metadata"]["creationTimestamp"], Value::Null);
     assert_eq!(body["status"]["authenticated"], json!(true));
     assert_eq!(body["status"]["audiences"], json!(["jwtlet"]));
-    assert_eq!(
-        body["status"]["user"]["username"],
-        "system:serviceaccount:shop:cart"
-    );
+    assert_eq!(body["status"]["user"]["username"], "system:serviceaccount:shop:cart");
     assert_eq!(body["status"]["user"]["uid"], json!(uid));
     assert_eq!(
         body["status"]["user"]["groups"],
-        json!([
-            "system:serviceaccounts",
-            "system:serviceaccounts:shop",
-            "system:authenticated"
-        ])
+        json!(["system:serviceaccounts", "system:serviceaccounts:shop", "system:authenticated"])
     );
     assert_eq!((kubernetes.reviews(), kubernetes.reviews_of(&token)), (1, 1));
 }
@@ -57,22 +46,10 @@ async fn refusals_are_created_too_and_say_why() {
     let token = || kubernetes.token("shop", "cart").audience("jwtlet");
     let cases = [
         ("garbage".to_owned(), "invalid bearer token"),
-        (
-            token().issuer("https://else.where").mint(),
-            "invalid bearer token",
-        ),
-        (
-            token().expires_in(-61).mint(),
-            "[invalid bearer token, service account token has expired]",
-        ),
-        (
-            token().not_before_in(90).mint(),
-            "[invalid bearer token, service account token is not valid yet]",
-        ),
-        (
-            token().foreign_key().mint(),
-            "[invalid bearer token, invalid signature, no keys found]",
-        ),
+        (token().issuer("https://else.where").mint(), "invalid bearer token"),
+        (token().expires_in(-61).mint(), "[invalid bearer token, service account token has expired]"),
+        (token().not_before_in(90).mint(), "[invalid bearer token, service account token is not valid yet]"),
+        (token().foreign_key().mint(), "[invalid bearer token, invalid signature, no keys found]"),
         (
             kubernetes.token("shop", "cart").audience("a").mint(),
             r#"[invalid bearer token, token audiences ["a"] is invalid for the target audiences ["jwtlet"]]"#,
@@ -91,11 +68,7 @@ async fn refusals_are_created_too_and_say_why() {
 async fn an_altered_token_is_refused() {
     let kubernetes = prepare().await;
     let good = kubernetes.token("shop", "cart").audience("jwtlet").mint();
-    let other = kubernetes
-        .token("shop", "cart")
-        .audience("jwtlet")
-        .claim("x", 1)
-        .mint();
+    let other = kubernetes.token("shop", "cart").audience("jwtlet").claim("x", 1).mint();
     let (_, signature) = other.rsplit_once('.').unwrap();
     let (message, _) = good.rsplit_once('.').unwrap();
 
@@ -107,11 +80,7 @@ async fn an_altered_token_is_refused() {
 #[tokio::test]
 async fn an_expired_token_passes_for_one_more_minute() {
     let kubernetes = prepare().await;
-    let token = kubernetes
-        .token("shop", "cart")
-        .audience("jwtlet")
-        .expires_in(-30)
-        .mint();
+    let token = kubernetes.token("shop", "cart").audience("jwtlet").expires_in(-30).mint();
     let (_, body) = review(&kubernetes, &token, &["jwtlet"]).await;
     assert_eq!(body["status"]["authenticated"], json!(true));
 }
@@ -121,11 +90,7 @@ async fn a_recreated_service_account_kills_the_tokens_of_the_former() {
     let kubernetes = prepare().await;
     let token = kubernetes.token("shop", "cart").audience("jwtlet").mint();
     kubernetes.create_service_account("shop", "cart");
-    assert!(
-        error_of(&kubernetes, &token)
-            .await
-            .contains("does not match claim")
-    );
+    assert!(error_of(&kubernetes, &token).await.contains("does not match claim"));
     kubernetes.delete_service_account("shop", "cart");
     assert!(error_of(&kubernetes, &token).await.contains("not found"));
 }
@@ -134,11 +99,7 @@ async fn a_recreated_service_account_kills_the_tokens_of_the_former() {
 async fn a_pod_bound_token_names_its_pod_and_dies_with_it() {
     let kubernetes = prepare().await;
     let uid = kubernetes.create_pod("shop", "cart-0");
-    let token = kubernetes
-        .token("shop", "cart")
-        .audience("jwtlet")
-        .pod("cart-0")
-        .mint();
+    let token = kubernetes.token("shop", "cart").audience("jwtlet").pod("cart-0").mint();
 
     let (_, body) = review(&kubernetes, &token, &["jwtlet"]).await;
     let extra = &body["status"]["user"]["extra"];
@@ -148,10 +109,7 @@ async fn a_pod_bound_token_names_its_pod_and_dies_with_it() {
 
     kubernetes.delete_pod("shop", "cart-0");
     let error = error_of(&kubernetes, &token).await;
-    assert_eq!(
-        error,
-        "[invalid bearer token, service account token has been invalidated]"
-    );
+    assert_eq!(error, "[invalid bearer token, service account token has been invalidated]");
 }
 
 #[tokio::test]
@@ -172,10 +130,7 @@ async fn what_follows_a_space_is_not_read() {
     let kubernetes = prepare().await;
     let good = kubernetes.token("shop", "cart").audience("jwtlet").mint();
     let (_, body) = review(&kubernetes, &format!("{good} junk"), &["jwtlet"]).await;
-    assert_eq!(
-        body["status"]["user"]["username"],
-        "system:serviceaccount:shop:cart"
-    );
+    assert_eq!(body["status"]["user"]["username"], "system:serviceaccount:shop:cart");
 }
 
 #[tokio::test]
@@ -190,10 +145,7 @@ async fn without_audiences_the_token_is_reviewed_for_the_api_server() {
 async fn an_empty_token_is_a_bad_request() {
     let kubernetes = prepare().await;
     let (status, body) = review(&kubernetes, "", &["jwtlet"]).await;
-    assert_eq!(
-        (status, &body["kind"], &body["reason"]),
-        (400, &json!("Status"), &json!("BadRequest"))
-    );
+    assert_eq!((status, &body["kind"], &body["reason"]), (400, &json!("Status"), &json!("BadRequest")));
     assert_eq!(kubernetes.reviews(), 0);
 }
 
@@ -206,26 +158,11 @@ async fn callers_need_a_live_token_and_the_right_to_review() {
     let second = kubernetes.rotate_reviewer_token();
 
     assert_eq!(review_as(&kubernetes, None, &subject, &["jwtlet"]).await.0, 403);
-    assert_eq!(
-        review_as(&kubernetes, Some("nonsense"), &subject, &["jwtlet"])
-            .await
-            .0,
-        401
-    );
-    assert_eq!(
-        review_as(&kubernetes, Some(&plain), &subject, &["jwtlet"])
-            .await
-            .0,
-        403
-    );
+    assert_eq!(review_as(&kubernetes, Some("nonsense"), &subject, &["jwtlet"]).await.0, 401);
+    assert_eq!(review_as(&kubernetes, Some(&plain), &subject, &["jwtlet"]).await.0, 403);
     let (status, body) = review_as(&kubernetes, Some(&first), &subject, &["jwtlet"]).await;
     assert_eq!((status, &body["message"]), (401, &json!("Unauthorized")));
-    assert_eq!(
-        review_as(&kubernetes, Some(&second), &subject, &["jwtlet"])
-            .await
-            .0,
-        201
-    );
+    assert_eq!(review_as(&kubernetes, Some(&second), &subject, &["jwtlet"]).await.0, 201);
 
     kubernetes.forbid_reviews(true);
     let (status, body) = review(&kubernetes, &subject, &["jwtlet"]).await;
@@ -237,12 +174,7 @@ async fn callers_need_a_live_token_and_the_right_to_review() {
     );
     kubernetes.allow_reviews("shop", "cart");
     kubernetes.forbid_reviews(false);
-    assert_eq!(
-        review_as(&kubernetes, Some(&plain), &subject, &["jwtlet"])
-            .await
-            .0,
-        201
-    );
+    assert_eq!(review_as(&kubernetes, Some(&plain), &subject, &["jwtlet"]).await.0, 201);
 }
 
 #[tokio::test]
@@ -271,15 +203,9 @@ async fn other_media_types_and_methods_are_refused() {
     let kubernetes = prepare().await;
     let url = format!("{}/apis/authentication.k8s.io/v1/tokenreviews", kubernetes.url());
     let http = client(None);
-    let form = http
-        .post(&url)
-        .bearer_auth(kubernetes.admin_token())
-        .header("content-type", "text/plain")
-        .body("x");
+    let form =
+        http.post(&url).bearer_auth(kubernetes.admin_token()).header("content-type", "text/plain").body("x");
     assert_eq!(send(form).await.0, 415);
-    assert_eq!(
-        send(http.get(&url).bearer_auth(kubernetes.admin_token())).await.0,
-        405
-    );
+    assert_eq!(send(http.get(&url).bearer_auth(kubernetes.admin_token())).await.0, 405);
     assert_eq!(send(http.get(kubernetes.url() + "/nowhere")).await.1["code"], 404);
 }

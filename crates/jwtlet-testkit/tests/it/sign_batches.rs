@@ -21,24 +21,16 @@ async fn sign(server: &Vault, body: Value) -> (u16, Value) {
 #[tokio::test]
 async fn a_batch_keeps_its_order_and_its_references() {
     let server = prepare().await;
-    let items: Vec<_> = (0..40)
-        .map(|i| json!({ "input": STANDARD.encode([i]), "reference": format!("r{i}") }))
-        .collect();
+    let items: Vec<_> =
+        (0..40).map(|i| json!({ "input": STANDARD.encode([i]), "reference": format!("r{i}") })).collect();
 
     let (status, body) = sign(&server, json!({ "batch_input": items, "key_version": 1 })).await;
 
     assert_eq!(status, 200);
     let results = body["data"]["batch_results"].as_array().unwrap();
-    let references: Vec<_> = results
-        .iter()
-        .map(|result| result["reference"].as_str().unwrap())
-        .collect();
+    let references: Vec<_> = results.iter().map(|result| result["reference"].as_str().unwrap()).collect();
     assert_eq!(references, (0..40).map(|i| format!("r{i}")).collect::<Vec<_>>());
-    assert!(
-        results
-            .iter()
-            .all(|result| result["signature"].as_str().unwrap().starts_with("vault:v1:"))
-    );
+    assert!(results.iter().all(|result| result["signature"].as_str().unwrap().starts_with("vault:v1:")));
     assert_eq!((server.signatures(), server.calls_to("transit/sign")), (40, 1));
 }
 
@@ -54,34 +46,18 @@ async fn failed_items_do_not_change_the_status() {
         json!({ "error": "missing input", "key_version": 0, "reference": "x" })
     );
     assert!(
-        body["data"]["batch_results"][2]["error"]
-            .as_str()
-            .unwrap()
-            .starts_with("unable to decode input")
+        body["data"]["batch_results"][2]["error"].as_str().unwrap().starts_with("unable to decode input")
     );
 
-    let (status, body) = sign(
-        &server,
-        json!({ "batch_input": [{ "input": "" }], "key_version": 3 }),
-    )
-    .await;
+    let (status, body) = sign(&server, json!({ "batch_input": [{ "input": "" }], "key_version": 3 })).await;
     assert_eq!(status, 200);
-    assert!(
-        body["data"]["batch_results"][0]["error"]
-            .as_str()
-            .unwrap()
-            .contains("higher than the latest")
-    );
+    assert!(body["data"]["batch_results"][0]["error"].as_str().unwrap().contains("higher than the latest"));
 }
 
 #[tokio::test]
 async fn a_version_per_item_is_ignored() {
     let server = prepare().await;
-    let (_, body) = sign(
-        &server,
-        json!({ "batch_input": [{ "input": "", "key_version": 1 }] }),
-    )
-    .await;
+    let (_, body) = sign(&server, json!({ "batch_input": [{ "input": "", "key_version": 1 }] })).await;
     assert_eq!(body["data"]["batch_results"][0]["key_version"], 2);
 }
 
@@ -89,16 +65,8 @@ async fn a_version_per_item_is_ignored() {
 async fn empty_and_unreadable_batches_are_refused_as_a_whole() {
     let server = prepare().await;
     let (status, body) = sign(&server, json!({ "batch_input": [] })).await;
-    assert_eq!(
-        (status, body),
-        (400, json!({ "errors": ["missing batch input to process"] }))
-    );
-    assert_eq!(
-        sign(&server, json!({ "batch_input": [{ "input": true }] }))
-            .await
-            .0,
-        500
-    );
+    assert_eq!((status, body), (400, json!({ "errors": ["missing batch input to process"] })));
+    assert_eq!(sign(&server, json!({ "batch_input": [{ "input": true }] })).await.0, 500);
 }
 
 #[tokio::test]
@@ -109,10 +77,5 @@ async fn a_request_holds_at_most_a_thousand_strings() {
     assert_eq!(sign(&server, body(497)).await.0, 200);
     let (status, answer) = sign(&server, body(498)).await;
     assert_eq!(status, 400);
-    assert!(
-        answer["errors"][0]
-            .as_str()
-            .unwrap()
-            .contains("exceeded maximum number of strings")
-    );
+    assert!(answer["errors"][0].as_str().unwrap().contains("exceeded maximum number of strings"));
 }

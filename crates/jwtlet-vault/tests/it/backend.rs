@@ -66,35 +66,23 @@ pub(crate) trait Backend: Sized {
             request_timeout: Duration::from_secs(30),
         });
         let url = format!("{}/v1/{path}", self.url());
-        let mut request = http
-            .get()
-            .unwrap()
-            .request(method, url)
-            .header("x-vault-token", self.root_token());
+        let mut request = http.get().unwrap().request(method, url).header("x-vault-token", self.root_token());
         if !self.namespace().is_empty() {
             request = request.header("x-vault-namespace", self.namespace());
         }
         let answer = http.send(request.body(body.to_string())).await.unwrap();
-        assert!(
-            answer.status.is_success(),
-            "{path}: {} {:?}",
-            answer.status,
-            answer.json::<Value>()
-        );
+        assert!(answer.status.is_success(), "{path}: {} {:?}", answer.status, answer.json::<Value>());
     }
 
     async fn create_key(&self, kind: &str) {
-        self.root(Method::POST, "transit/keys/signing", json!({ "type": kind }))
-            .await;
+        self.root(Method::POST, "transit/keys/signing", json!({ "type": kind })).await;
     }
 
     async fn rotate(&self) {
-        self.root(Method::POST, "transit/keys/signing/rotate", json!({}))
-            .await;
+        self.root(Method::POST, "transit/keys/signing/rotate", json!({})).await;
     }
 
     async fn configure(&self, config: Value) {
-        self.root(Method::POST, "transit/keys/signing/config", config)
-            .await;
+        self.root(Method::POST, "transit/keys/signing/config", config).await;
     }
 }

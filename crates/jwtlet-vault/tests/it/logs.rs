@@ -34,11 +34,7 @@ async fn no_secret_is_logged_at_any_level() {
     let (log, _guard) = capture();
     let kubernetes = Kubernetes::start().await.unwrap();
     kubernetes.create_service_account("jwtlet", "signer");
-    let role = Role {
-        name: "jwtlet",
-        ttl: Duration::from_hours(1),
-        max_ttl: None,
-    };
+    let role = Role { name: "jwtlet", ttl: Duration::from_hours(1), max_ttl: None };
     let backend = Testkit::start_with_login(&kubernetes, role).await;
     backend.create_key("ed25519").await;
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -58,10 +54,7 @@ async fn no_secret_is_logged_at_any_level() {
     let jws = running.sign().await.unwrap();
     backend.refuse_login_token().await;
     running.signs().await;
-    backend
-        .vault
-        .faults()
-        .next_on_path(1, "/v1/transit/sign", Fault::Garbage);
+    backend.vault.faults().next_on_path(1, "/v1/transit/sign", Fault::Garbage);
     is_unavailable(running.sign().await);
 
     let wrapped = directory.path().join("wrapped");
@@ -76,20 +69,12 @@ async fn no_secret_is_logged_at_any_level() {
     assert_eq!(tokens.len(), 2);
     let parts = jws.expose().split('.').skip(1);
     let secrets =
-        tokens
-            .iter()
-            .map(String::as_str)
-            .chain(parts)
-            .chain([&*jwt, "wrapped-secret", "fixed-secret"]);
+        tokens.iter().map(String::as_str).chain(parts).chain([&*jwt, "wrapped-secret", "fixed-secret"]);
     for secret in secrets {
         assert!(!log.contains(secret), "{secret} is in the log");
         assert!(!debug.contains(secret), "{secret} is in the debug output");
     }
-    assert!(
-        log.contains("logged in to Vault") && log.contains("TRACE"),
-        "{}",
-        log.text()
-    );
+    assert!(log.contains("logged in to Vault") && log.contains("TRACE"), "{}", log.text());
 }
 
 #[tokio::test]
@@ -108,12 +93,7 @@ async fn a_warning_is_logged_once_and_changes_nothing() {
     for _ in 0..3 {
         running.signs().await;
     }
-    assert_eq!(
-        log.text().matches("marshalling_algorithm").count(),
-        1,
-        "{}",
-        log.text()
-    );
+    assert_eq!(log.text().matches("marshalling_algorithm").count(), 1, "{}", log.text());
 }
 
 #[tokio::test]
@@ -128,9 +108,5 @@ async fn what_vault_says_goes_to_the_log_and_not_to_the_probe() {
     running.is_not_ready_because("denies access").await;
     let health = format!("{:?}", jwtlet_core::Signer::health(&*running.signer));
     assert!(!health.contains("sentry"), "{health}");
-    assert!(
-        log.contains("status 403") && log.contains(r"sentry\\npolicy"),
-        "{}",
-        log.text()
-    );
+    assert!(log.contains("status 403") && log.contains(r"sentry\\npolicy"), "{}", log.text());
 }

@@ -53,9 +53,7 @@ fn tamper(vault: &Vault, change: impl Fn(&str) -> String + Send + 'static) {
 }
 
 fn bytes_of(signature: &str) -> Vec<u8> {
-    URL_SAFE_NO_PAD
-        .decode(signature.trim_start_matches("vault:v1:"))
-        .unwrap()
+    URL_SAFE_NO_PAD.decode(signature.trim_start_matches("vault:v1:")).unwrap()
 }
 
 fn signature_of(bytes: &[u8]) -> String {
@@ -78,24 +76,16 @@ fn der(bytes: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn a_signature_that_does_not_verify_is_never_returned() {
     let changes: [(&str, Change); 7] = [
-        ("another version", |signature| {
-            signature.replace("vault:v1:", "vault:v2:")
-        }),
-        ("no version", |signature| {
-            signature.trim_start_matches("vault:v1:").to_owned()
-        }),
+        ("another version", |signature| signature.replace("vault:v1:", "vault:v2:")),
+        ("no version", |signature| signature.trim_start_matches("vault:v1:").to_owned()),
         ("padding", |signature| format!("{signature}==")),
         ("one bit", |signature| {
             let mut bytes = bytes_of(signature);
             bytes[40] ^= 1;
             signature_of(&bytes)
         }),
-        ("a byte too few", |signature| {
-            signature_of(&bytes_of(signature)[1..])
-        }),
-        ("a byte too many", |signature| {
-            signature_of(&[bytes_of(signature), vec![0]].concat())
-        }),
+        ("a byte too few", |signature| signature_of(&bytes_of(signature)[1..])),
+        ("a byte too many", |signature| signature_of(&[bytes_of(signature), vec![0]].concat())),
         ("nothing", |_| String::new()),
     ];
     for kind in [KeyType::Ed25519, KeyType::EcdsaP256, KeyType::Rsa2048] {
@@ -104,9 +94,7 @@ async fn a_signature_that_does_not_verify_is_never_returned() {
             tamper(&vault, change);
             assert_eq!(is_unavailable(running.sign().await), None, "{what}");
         }
-        running
-            .is_not_ready_because("a signature that cannot be used")
-            .await;
+        running.is_not_ready_because("a signature that cannot be used").await;
         vault.clear_hooks();
         running.becomes_ready().await;
         running.signs().await;
@@ -133,12 +121,7 @@ async fn the_signature_of_another_request_is_never_returned() {
     });
     for number in 0..3 {
         let payload = json!({ "number": number }).to_string();
-        is_unavailable(
-            running
-                .signer
-                .sign(payload.as_bytes(), crate::support::now())
-                .await,
-        );
+        is_unavailable(running.signer.sign(payload.as_bytes(), crate::support::now()).await);
     }
 }
 
@@ -172,26 +155,10 @@ async fn whatever_is_no_answer_is_an_outage_that_ends_by_itself() {
     let (vault, running) = prepare(KeyType::Ed25519).await;
     let statuses =
         [302, 405, 412, 413, 472, 473, 500, 502, 503, 504].map(|status| Fault::vault(status, "no"));
-    let others = [
-        Fault::Garbage,
-        Fault::Truncated,
-        Fault::Hang,
-        Fault::Close,
-        Fault::Oversized(5 << 20),
-    ];
-    let oddities = [
-        json!({}),
-        json!({ "data": null }),
-        json!({ "data": { "signature": 7 } }),
-        json!([]),
-    ];
+    let others = [Fault::Garbage, Fault::Truncated, Fault::Hang, Fault::Close, Fault::Oversized(5 << 20)];
+    let oddities = [json!({}), json!({ "data": null }), json!({ "data": { "signature": 7 } }), json!([])];
     let oddities = oddities.map(|body| Fault::json(200, &body));
-    for fault in statuses
-        .into_iter()
-        .chain(others)
-        .chain(oddities)
-        .chain([Fault::status(204)])
-    {
+    for fault in statuses.into_iter().chain(others).chain(oddities).chain([Fault::status(204)]) {
         vault.faults().on_path(SIGN, fault.clone());
         assert_eq!(is_unavailable(running.sign().await), None, "{fault:?}");
         vault.faults().clear();
@@ -203,22 +170,16 @@ async fn whatever_is_no_answer_is_an_outage_that_ends_by_itself() {
 #[tokio::test]
 async fn a_missing_route_is_an_operators_matter() {
     let (vault, running) = prepare(KeyType::Ed25519).await;
-    vault
-        .faults()
-        .on_path(SIGN, Fault::vault(404, "no handler for route"));
+    vault.faults().on_path(SIGN, Fault::vault(404, "no handler for route"));
     is_misconfigured(&running.sign().await);
 }
 
 #[tokio::test]
 async fn the_time_that_a_busy_server_asks_for_is_passed_on() {
     let (vault, running) = prepare(KeyType::Ed25519).await;
-    vault
-        .faults()
-        .next_on_path(1, SIGN, Fault::too_many_requests(Duration::from_secs(7)));
+    vault.faults().next_on_path(1, SIGN, Fault::too_many_requests(Duration::from_secs(7)));
     assert_eq!(is_unavailable(running.sign().await), Some(Duration::from_secs(7)));
-    vault
-        .faults()
-        .always(Fault::vault(429, "rate limit quota exceeded"));
+    vault.faults().always(Fault::vault(429, "rate limit quota exceeded"));
     assert_eq!(is_unavailable(running.sign().await), None);
 }
 
@@ -226,10 +187,7 @@ async fn the_time_that_a_busy_server_asks_for_is_passed_on() {
 async fn a_redirect_is_not_followed_with_the_token() {
     let (vault, running) = prepare(KeyType::Ed25519).await;
     let other = Vault::start().await.unwrap();
-    vault.faults().always(Fault::Redirect(format!(
-        "{}/v1/transit/sign/signing",
-        other.url()
-    )));
+    vault.faults().always(Fault::Redirect(format!("{}/v1/transit/sign/signing", other.url())));
     is_unavailable(running.sign().await);
     running.is_not_ready_because("with status 307").await;
     assert_eq!(other.connections(), 0);
@@ -275,10 +233,7 @@ async fn only_the_certificate_authority_of_the_ca_file_is_trusted() {
     let settings = |ca: Option<String>, name: &str| {
         let file = directory.path().join(name);
         fs::write(&file, ca.unwrap()).unwrap();
-        VaultSettings {
-            ca_file: Some(file),
-            ..impatient(&vault)
-        }
+        VaultSettings { ca_file: Some(file), ..impatient(&vault) }
     };
     run_ready(&settings(vault.ca_pem(), "good")).await.signs().await;
     let running = run(&settings(other.ca_pem(), "bad"));
@@ -296,9 +251,7 @@ async fn a_token_file_that_is_late_is_waited_for() {
     running.is_not_ready_because("cannot read the token file").await;
     is_unavailable(running.sign().await);
     fs::write(&file, r#"{"token":"wrapped"}"#).unwrap();
-    running
-        .is_not_ready_because("set up the agent's sink without wrap_ttl")
-        .await;
+    running.is_not_ready_because("set up the agent's sink without wrap_ttl").await;
     is_misconfigured(&running.sign().await);
     fs::write(&file, vault.create_token(&TokenPolicy::signer("signing"))).unwrap();
     running.becomes_ready().await;
@@ -310,28 +263,16 @@ async fn a_key_in_an_unexpected_form_is_refused() {
     for (member, value, reason) in [
         ("keys", json!({}), "Vault lists no version of it"),
         ("keys", json!({ "0": {} }), "has the number \"0\""),
-        (
-            "keys",
-            json!({ "1": 1_700_000_000 }),
-            "its version 1 is not described",
-        ),
+        ("keys", json!({ "1": 1_700_000_000 }), "its version 1 is not described"),
         (
             "keys",
             json!({ "1": { "public_key": "", "creation_time": "2026-01-02T03:04:05Z" } }),
             "0 bytes long",
         ),
         ("supports_signing", json!(false), "it does not support signing"),
-        (
-            "type",
-            json!("external-key"),
-            "its type external-key is not supported",
-        ),
+        ("type", json!("external-key"), "its type external-key is not supported"),
         ("type", json!("ecdsa-p256"), "it is not a PEM public key"),
-        (
-            "min_encryption_version",
-            json!(9),
-            "its min_encryption_version 9 excludes every version",
-        ),
+        ("min_encryption_version", json!(9), "its min_encryption_version 9 excludes every version"),
     ] {
         let vault = Vault::start().await.unwrap();
         vault.create_key("signing", KeyType::Ed25519).unwrap();
@@ -350,11 +291,7 @@ async fn a_key_in_an_unexpected_form_is_refused() {
 async fn a_login_that_cannot_be_renewed_keeps_its_token_to_the_end() {
     let kubernetes = Kubernetes::start().await.unwrap();
     kubernetes.create_service_account("jwtlet", "signer");
-    let role = Role {
-        name: "jwtlet",
-        ttl: Duration::from_secs(3),
-        max_ttl: None,
-    };
+    let role = Role { name: "jwtlet", ttl: Duration::from_secs(3), max_ttl: None };
     let backend = Testkit::start_with_login(&kubernetes, role).await;
     backend.create_key("ed25519").await;
     let directory = TempDir::new().unwrap();
@@ -363,10 +300,7 @@ async fn a_login_that_cannot_be_renewed_keeps_its_token_to_the_end() {
     let start = Instant::now();
     let running = run_ready(&settings(&backend, login("jwtlet", file))).await;
 
-    backend
-        .vault
-        .faults()
-        .on_path("/v1/auth", Fault::vault(503, "no"));
+    backend.vault.faults().on_path("/v1/auth", Fault::vault(503, "no"));
     let past_renewal = async || {
         running.signs().await;
         start.elapsed() > Duration::from_millis(2500)
@@ -382,10 +316,5 @@ async fn a_login_that_cannot_be_renewed_keeps_its_token_to_the_end() {
 async fn is_misconfigured_after_end(running: &Running) {
     let ended = wait_for(async || running.sign().await.is_err(), PATIENCE).await;
     assert!(ended.is_ok());
-    wait_until(
-        || running.signer.health() != jwtlet_core::health::Health::Ready,
-        PATIENCE,
-    )
-    .await
-    .unwrap();
+    wait_until(|| running.signer.health() != jwtlet_core::health::Health::Ready, PATIENCE).await.unwrap();
 }

@@ -28,21 +28,16 @@ fn policy(rights: Rights) -> &'static str {
 impl Backend for RealOpenBao {
     async fn start() -> Self {
         match OpenBao::start().await {
-            Ok(server) => Self {
-                server,
-                namespace: "",
-            },
+            Ok(server) => Self { server, namespace: "" },
             Err(error) => panic!("{error}"),
         }
     }
 
     async fn start_in_namespace(namespace: &'static str) -> Self {
         let bao = Self::start().await;
-        bao.root(Method::POST, &format!("sys/namespaces/{namespace}"), json!({}))
-            .await;
+        bao.root(Method::POST, &format!("sys/namespaces/{namespace}"), json!({})).await;
         let bao = Self { namespace, ..bao };
-        bao.root(Method::POST, "sys/mounts/transit", json!({ "type": "transit" }))
-            .await;
+        bao.root(Method::POST, "sys/mounts/transit", json!({ "type": "transit" })).await;
         bao
     }
 
@@ -50,12 +45,7 @@ impl Backend for RealOpenBao {
         let bao = Self::start().await;
         kubernetes.create_service_account("vault", "vault");
         kubernetes.allow_reviews("vault", "vault");
-        bao.root(
-            Method::POST,
-            "sys/auth/kubernetes",
-            json!({ "type": "kubernetes" }),
-        )
-        .await;
+        bao.root(Method::POST, "sys/auth/kubernetes", json!({ "type": "kubernetes" })).await;
         let config = json!({
             "kubernetes_host": kubernetes.url(),
             "kubernetes_ca_cert": kubernetes.ca_pem(),
@@ -70,12 +60,7 @@ impl Backend for RealOpenBao {
             "token_ttl": role.ttl.as_secs(),
             "token_max_ttl": role.max_ttl.map_or(0, |max_ttl| max_ttl.as_secs()),
         });
-        bao.root(
-            Method::POST,
-            &format!("auth/kubernetes/role/{}", role.name),
-            definition,
-        )
-        .await;
+        bao.root(Method::POST, &format!("auth/kubernetes/role/{}", role.name), definition).await;
         bao
     }
 

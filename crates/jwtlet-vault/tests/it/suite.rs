@@ -46,11 +46,9 @@ async fn signs_with_type<B: Backend>(kind: &str) -> Value {
 }
 
 pub(crate) async fn keys_of_all_supported_types_sign_and_verify_with_their_jwk<B: Backend>() {
-    for (kind, kty, alg) in [
-        ("ed25519", "OKP", "EdDSA"),
-        ("ecdsa-p256", "EC", "ES256"),
-        ("rsa-2048", "RSA", "RS256"),
-    ] {
+    for (kind, kty, alg) in
+        [("ed25519", "OKP", "EdDSA"), ("ecdsa-p256", "EC", "ES256"), ("rsa-2048", "RSA", "RS256")]
+    {
         let jwk = signs_with_type::<B>(kind).await;
         assert_eq!((&jwk["kty"], &jwk["alg"]), (&json!(kty), &json!(alg)));
     }
@@ -71,9 +69,7 @@ pub(crate) async fn a_missing_key_is_created_when_the_policy_allows<B: Backend>(
 
 pub(crate) async fn a_missing_key_that_may_not_be_created_is_explained<B: Backend>() {
     let (_backend, running) = prepare_without_key::<B>(Rights::Signer).await;
-    running
-        .is_not_ready_because("vault write -f transit/keys/signing type=ed25519")
-        .await;
+    running.is_not_ready_because("vault write -f transit/keys/signing type=ed25519").await;
     is_misconfigured(&running.sign().await);
     assert!(running.signer.published_keys().is_none());
 }
@@ -91,9 +87,7 @@ pub(crate) async fn a_key_that_is_deleted_while_running_is_not_made_anew<B: Back
     let auth = token(backend.token(Rights::Creator).await);
     let running = run_ready(&settings(&backend, auth)).await;
     backend.configure(json!({ "deletion_allowed": true })).await;
-    backend
-        .root(Method::DELETE, "transit/keys/signing", Value::Null)
-        .await;
+    backend.root(Method::DELETE, "transit/keys/signing", Value::Null).await;
     is_misconfigured(&running.sign().await);
     running.is_not_ready_because("does not exist").await;
     backend.create_key("ed25519").await;
@@ -108,34 +102,20 @@ pub(crate) async fn a_missing_transit_engine_is_explained<B: Backend>() {
         ..settings(&backend, token(backend.root_token()))
     };
     let running = run(&settings);
-    running
-        .is_not_ready_because("vault secrets enable -path=elsewhere transit")
-        .await;
+    running.is_not_ready_because("vault secrets enable -path=elsewhere transit").await;
     is_misconfigured(&running.sign().await);
 }
 
 pub(crate) async fn keys_that_cannot_sign_jwts_are_refused_with_the_reason<B: Backend>() {
     for (key, reason) in [
-        (
-            json!({ "type": "aes256-gcm96" }),
-            "its type aes256-gcm96 is symmetric",
-        ),
+        (json!({ "type": "aes256-gcm96" }), "its type aes256-gcm96 is symmetric"),
         (
             json!({ "type": "hmac", "key_size": 32 }),
             "its type hmac makes signatures that nobody but Vault can verify",
         ),
-        (
-            json!({ "type": "ecdsa-p384" }),
-            "its type \"ecdsa-p384\" is not supported",
-        ),
-        (
-            json!({ "type": "ecdsa-p521" }),
-            "its type \"ecdsa-p521\" is not supported",
-        ),
-        (
-            json!({ "type": "ed25519", "derived": true }),
-            "it is a derived key",
-        ),
+        (json!({ "type": "ecdsa-p384" }), "its type \"ecdsa-p384\" is not supported"),
+        (json!({ "type": "ecdsa-p521" }), "its type \"ecdsa-p521\" is not supported"),
+        (json!({ "type": "ed25519", "derived": true }), "it is a derived key"),
     ] {
         let (backend, running) = prepare_without_key::<B>(Rights::Signer).await;
         backend.root(Method::POST, "transit/keys/signing", key).await;
@@ -144,27 +124,17 @@ pub(crate) async fn keys_that_cannot_sign_jwts_are_refused_with_the_reason<B: Ba
     }
     let (backend, running) = prepare_without_key::<B>(Rights::Signer).await;
     backend.create_key("ed25519").await;
-    backend
-        .root(Method::DELETE, "transit/keys/signing/soft-delete", Value::Null)
-        .await;
+    backend.root(Method::DELETE, "transit/keys/signing/soft-delete", Value::Null).await;
     running.is_not_ready_because("it is soft-deleted").await;
 }
 
 pub(crate) async fn a_key_that_is_soft_deleted_while_running_is_explained_and_stays_published<B: Backend>() {
     let (backend, running) = prepare::<B>().await;
-    backend
-        .root(Method::DELETE, "transit/keys/signing/soft-delete", Value::Null)
-        .await;
+    backend.root(Method::DELETE, "transit/keys/signing/soft-delete", Value::Null).await;
     is_misconfigured(&running.sign().await);
     running.is_not_ready_because("it is soft-deleted").await;
     assert_eq!(running.published_kids(), ["signing-1"]);
-    backend
-        .root(
-            Method::POST,
-            "transit/keys/signing/soft-delete-restore",
-            json!({}),
-        )
-        .await;
+    backend.root(Method::POST, "transit/keys/signing/soft-delete-restore", json!({})).await;
     running.becomes_ready().await;
     running.signs().await;
 }
@@ -173,9 +143,7 @@ pub(crate) async fn a_wrong_token_is_an_operators_matter<B: Backend>() {
     let backend = B::start().await;
     backend.create_key("ed25519").await;
     let running = run(&settings(&backend, token("s.wrong")));
-    running
-        .is_not_ready_because("Vault denies access to transit/keys/signing")
-        .await;
+    running.is_not_ready_because("Vault denies access to transit/keys/signing").await;
     is_misconfigured(&running.sign().await);
 }
 
@@ -186,9 +154,7 @@ pub(crate) async fn a_revoked_token_is_an_operators_matter<B: Backend>() {
     let running = run_ready(&settings(&backend, token(vault_token.clone()))).await;
     backend.revoke(&vault_token).await;
     is_misconfigured(&running.sign().await);
-    running
-        .is_not_ready_because("the token is invalid or expired")
-        .await;
+    running.is_not_ready_because("the token is invalid or expired").await;
     assert_eq!(running.published_kids(), ["signing-1"]);
 }
 
@@ -196,9 +162,7 @@ pub(crate) async fn a_token_that_may_read_but_not_sign_never_becomes_ready<B: Ba
     let backend = B::start().await;
     backend.create_key("ed25519").await;
     let running = run(&settings(&backend, token(backend.token(Rights::Reader).await)));
-    running
-        .is_not_ready_because(r#"path "transit/sign/signing" { capabilities = ["update"] }"#)
-        .await;
+    running.is_not_ready_because(r#"path "transit/sign/signing" { capabilities = ["update"] }"#).await;
     is_misconfigured(&running.sign().await);
     assert_ne!(running.signer.health(), Health::Ready);
     assert_eq!(running.published_kids(), ["signing-1"]);
@@ -285,11 +249,8 @@ impl<B: Backend> LoggedIn<B> {
         // OpenBao wants the certificate authority of the cluster, so the cluster has one.
         let kubernetes = Kubernetes::builder().tls(true).start().await.unwrap();
         kubernetes.create_service_account("jwtlet", "signer");
-        let role = Role {
-            name: "jwtlet",
-            ttl: Duration::from_secs(ttl),
-            max_ttl: max_ttl.map(Duration::from_secs),
-        };
+        let role =
+            Role { name: "jwtlet", ttl: Duration::from_secs(ttl), max_ttl: max_ttl.map(Duration::from_secs) };
         let backend = B::start_with_login(&kubernetes, role).await;
         backend.create_key("ed25519").await;
         let directory = TempDir::new().unwrap();
@@ -297,14 +258,7 @@ impl<B: Backend> LoggedIn<B> {
         fs::write(&file, kubernetes.token("jwtlet", "signer").mint()).unwrap();
         let running = run_ready(&settings(&backend, login("jwtlet", file))).await;
         assert_eq!(kubernetes.reviews(), 1);
-        Self {
-            kubernetes,
-            backend,
-            running,
-            directory,
-            log,
-            _guard: guard,
-        }
+        Self { kubernetes, backend, running, directory, log, _guard: guard }
     }
 
     /// How often the signer has logged in. OpenBao asks the cluster at each renewal too, so reviews do not tell.
@@ -342,25 +296,16 @@ pub(crate) async fn a_refused_login_token_is_replaced<B: Backend>() {
 }
 
 pub(crate) async fn an_unknown_role_is_an_operators_matter<B: Backend>() {
-    let LoggedIn {
-        kubernetes,
-        backend,
-        directory,
-        ..
-    } = &LoggedIn::<B>::prepare(3600, None).await;
+    let LoggedIn { kubernetes, backend, directory, .. } = &LoggedIn::<B>::prepare(3600, None).await;
     let file = directory.path().join("token");
     let running = run(&settings(backend, login("unknown", file.clone())));
-    running
-        .is_not_ready_because("refuses the login with the role \"unknown\" at auth/kubernetes")
-        .await;
+    running.is_not_ready_because("refuses the login with the role \"unknown\" at auth/kubernetes").await;
     is_misconfigured(&running.sign().await);
 
     kubernetes.create_service_account("jwtlet", "other");
     fs::write(&file, kubernetes.token("jwtlet", "other").mint()).unwrap();
     let running = run(&settings(backend, login("jwtlet", file)));
-    running
-        .is_not_ready_because("refuses the login with the role \"jwtlet\"")
-        .await;
+    running.is_not_ready_because("refuses the login with the role \"jwtlet\"").await;
 }
 
 pub(crate) async fn a_namespace_is_respected<B: Backend>() {
@@ -368,10 +313,7 @@ pub(crate) async fn a_namespace_is_respected<B: Backend>() {
     backend.create_key("ed25519").await;
     let inside = settings(&backend, token(backend.root_token()));
     run_ready(&inside).await.signs().await;
-    let elsewhere = VaultSettings {
-        namespace: Some("team-b".parse().unwrap()),
-        ..inside
-    };
+    let elsewhere = VaultSettings { namespace: Some("team-b".parse().unwrap()), ..inside };
     let running = run(&elsewhere);
     running.is_not_ready_because("vault.namespace").await;
     is_misconfigured(&running.sign().await);
@@ -388,7 +330,5 @@ pub(crate) async fn many_exchanges_at_once_all_get_their_own_signature<B: Backen
         let (number, jws) = task.await.unwrap();
         assert_eq!(running.verify(&jws.unwrap()).1, json!({ "number": number }));
     }
-    wait_until(|| running.signer.health() == Health::Ready, PATIENCE)
-        .await
-        .unwrap();
+    wait_until(|| running.signer.health() == Health::Ready, PATIENCE).await.unwrap();
 }

@@ -58,11 +58,7 @@ pub(crate) fn token(token: impl Into<String>) -> VaultAuth {
 
 pub(crate) fn login(role: &str, token_file: PathBuf) -> VaultAuth {
     let mount = "kubernetes".parse().unwrap();
-    VaultAuth::Kubernetes(KubernetesLogin {
-        role: role.to_owned(),
-        mount,
-        token_file,
-    })
+    VaultAuth::Kubernetes(KubernetesLogin { role: role.to_owned(), mount, token_file })
 }
 
 /// What the server does in `main`.
@@ -89,10 +85,7 @@ pub(crate) async fn run_ready(settings: &VaultSettings) -> Running {
     running
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a real server stamps its keys with the real time"
-)]
+#[expect(clippy::disallowed_methods, reason = "a real server stamps its keys with the real time")]
 pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }
@@ -142,10 +135,7 @@ impl Running {
         let keys: jwk::JwkSet = serde_json::from_value(self.published()).unwrap();
         let key = keys.find(&kid).unwrap();
         assert_eq!(key.common.public_key_use, Some(jwk::PublicKeyUse::Signature));
-        assert_eq!(
-            key.common.key_algorithm.unwrap().to_string(),
-            format!("{:?}", header.alg)
-        );
+        assert_eq!(key.common.key_algorithm.unwrap().to_string(), format!("{:?}", header.alg));
         let mut validation = Validation::new(header.alg);
         validation.validate_exp = false;
         validation.required_spec_claims.clear();
@@ -160,10 +150,7 @@ impl Running {
 
     pub(crate) fn published_kids(&self) -> Vec<String> {
         let keys = self.signer.published_keys();
-        keys.iter()
-            .flat_map(|keys| keys.keys.iter())
-            .map(|key| key.kid().to_owned())
-            .collect()
+        keys.iter().flat_map(|keys| keys.keys.iter()).map(|key| key.kid().to_owned()).collect()
     }
 
     pub(crate) async fn publishes(&self, kids: &[&str]) {

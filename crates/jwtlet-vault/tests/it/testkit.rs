@@ -11,17 +11,11 @@ pub(crate) struct Testkit {
 
 impl Backend for Testkit {
     async fn start() -> Self {
-        Self {
-            vault: Vault::start().await.unwrap(),
-            namespace: "",
-        }
+        Self { vault: Vault::start().await.unwrap(), namespace: "" }
     }
 
     async fn start_in_namespace(namespace: &'static str) -> Self {
-        Self {
-            vault: Vault::builder().namespace(namespace).start().await.unwrap(),
-            namespace,
-        }
+        Self { vault: Vault::builder().namespace(namespace).start().await.unwrap(), namespace }
     }
 
     async fn start_with_login(kubernetes: &Kubernetes, role: Role) -> Self {
@@ -55,14 +49,10 @@ impl Backend for Testkit {
     async fn token(&self, rights: Rights) -> String {
         match rights {
             Rights::Signer => self.vault.create_token(&TokenPolicy::signer("signing")),
-            Rights::Creator => self
-                .vault
-                .create_token(&TokenPolicy::signer_and_creator("signing")),
+            Rights::Creator => self.vault.create_token(&TokenPolicy::signer_and_creator("signing")),
             Rights::Reader => {
                 // The testkit has no policy for this, but the refusal is the same.
-                self.vault
-                    .faults()
-                    .on_path("/v1/transit/sign", Fault::vault(403, "permission denied"));
+                self.vault.faults().on_path("/v1/transit/sign", Fault::vault(403, "permission denied"));
                 self.vault.create_token(&TokenPolicy::signer("signing"))
             }
         }
@@ -73,9 +63,7 @@ impl Backend for Testkit {
     }
 
     async fn refuse_login_token(&self) {
-        self.vault
-            .faults()
-            .next_on_path(1, "/v1/transit/sign", Fault::vault(403, "permission denied"));
+        self.vault.faults().next_on_path(1, "/v1/transit/sign", Fault::vault(403, "permission denied"));
     }
 
     async fn seal(&self) {

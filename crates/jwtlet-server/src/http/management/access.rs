@@ -19,7 +19,11 @@ use crate::{
 ///
 /// # Errors
 /// 401 without a good token, 403 without the role, 503 when the token cannot be checked.
-pub(super) async fn authorize(service: &Arc<Service>, headers: &HeaderMap, wanted: Role) -> Result<Subject, Problem> {
+pub(super) async fn authorize(
+    service: &Arc<Service>,
+    headers: &HeaderMap,
+    wanted: Role,
+) -> Result<Subject, Problem> {
     let token = bearer_token(headers)?;
     let verifier = service.exchange.verifier();
     let subject = match verifier.verify(&token, &service.management_audience, clock::now()).await {
@@ -31,7 +35,11 @@ pub(super) async fn authorize(service: &Arc<Service>, headers: &HeaderMap, wante
     if roles.iter().any(|role| role.includes(wanted)) {
         Ok(subject)
     } else {
-        warn!(actor = subject.identity.as_str(), wanted = wanted.name(), "a management call without the role");
+        warn!(
+            actor = subject.identity.as_str(),
+            wanted = wanted.name(),
+            "a management call without the role"
+        );
         let detail = format!("{} needs the role {} in [service_accounts]", subject.identity, wanted.name());
         Err(Problem::new(StatusCode::FORBIDDEN, detail))
     }

@@ -62,14 +62,19 @@ fn convert<I: DeserializeOwned, T>(
 
 async fn read_json(headers: &HeaderMap, body: Body) -> Result<Value, Problem> {
     if body::media_type(headers).is_some_and(|media_type| media_type != "application/json") {
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the Content-Type must be application/json"));
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the Content-Type must be application/json",
+        ));
     }
     let bytes = body::read(body, MAX_BODY_BYTES).await.map_err(|error| match error {
-        BodyError::TooLarge => {
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body must be at most {MAX_BODY_BYTES} bytes"))
-        }
+        BodyError::TooLarge => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body must be at most {MAX_BODY_BYTES} bytes"),
+        ),
         BodyError::TooSlow => Problem::new(StatusCode::REQUEST_TIMEOUT, "the body must arrive within 30 s"),
         BodyError::Broken => Problem::bad_request("the body ended too early"),
     })?;
-    strict_json::from_slice(&bytes).map_err(|error| Problem::bad_request(format!("the body is not JSON: {error}")))
+    strict_json::from_slice(&bytes)
+        .map_err(|error| Problem::bad_request(format!("the body is not JSON: {error}")))
 }

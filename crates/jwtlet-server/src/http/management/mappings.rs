@@ -19,8 +19,9 @@ use tracing::info;
 
 use super::{
     access::authorize,
-    input, path, refuse_condition,
+    input, path,
     records::{MappingInput, MappingOutput},
+    refuse_condition,
 };
 use crate::{
     clock,
@@ -105,7 +106,8 @@ pub(super) async fn replace(
     let key = path::mapping_key(&uri)?;
     let mapping = input::read_one(&headers, body, MappingInput::check).await?;
     if *mapping.key() != key {
-        let detail = "clientIdentifier and participantContext must be those of the path; a key cannot be changed";
+        let detail =
+            "clientIdentifier and participantContext must be those of the path; a key cannot be changed";
         return Err(Problem::bad_request(detail));
     }
     refuse_condition(&headers)?;

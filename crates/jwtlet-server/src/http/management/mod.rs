@@ -24,7 +24,10 @@ pub(super) fn router() -> Router<Arc<Service>> {
     Router::new()
         .route("/mappings", get(mappings::list).post(mappings::create))
         .route("/mappings/{client}", axum::routing::delete(mappings::delete_client))
-        .route("/mappings/{client}/{context}", get(mappings::read).put(mappings::replace).delete(mappings::delete))
+        .route(
+            "/mappings/{client}/{context}",
+            get(mappings::read).put(mappings::replace).delete(mappings::delete),
+        )
         .route("/scopes", get(scopes::list).post(scopes::create))
         .route("/scopes/{scope}", get(scopes::read).put(scopes::replace).delete(scopes::delete))
 }

@@ -3,11 +3,7 @@
 //! The router matches the raw path, so `%2F` stays part of a name; what it hands on is decoded leniently, hence this.
 
 use axum::http::Uri;
-use jwtlet_core::{
-    ClientIdentifier, ParticipantContext, Scope,
-    mapping::MappingKey,
-    name::NameError,
-};
+use jwtlet_core::{ClientIdentifier, ParticipantContext, Scope, mapping::MappingKey, name::NameError};
 
 use crate::http::{error::Problem, form};
 
@@ -17,7 +13,9 @@ fn last_segments<const N: usize>(uri: &Uri) -> Result<[String; N], Problem> {
         .path()
         .rsplit('/')
         .take(N)
-        .map(|segment| form::decode(segment).map_err(|error| Problem::bad_request(format!("the path: {error}"))))
+        .map(|segment| {
+            form::decode(segment).map_err(|error| Problem::bad_request(format!("the path: {error}")))
+        })
         .collect::<Result<_, _>>()?;
     segments.reverse();
     segments.try_into().map_err(|_| Problem::bad_request("the path is too short"))
@@ -63,7 +61,9 @@ impl Query {
                 return Err(Problem::bad_request(detail));
             }
             if parameters.iter().skip(i + 1).any(|(other, _)| other == name) {
-                return Err(Problem::bad_request(format!("the query parameter {name} must be given once only")));
+                return Err(Problem::bad_request(format!(
+                    "the query parameter {name} must be given once only"
+                )));
             }
         }
         Ok(Self(parameters))

@@ -14,8 +14,9 @@ use tracing::info;
 
 use super::{
     access::authorize,
-    input, path, refuse_condition,
+    input, path,
     records::{ScopeInput, ScopeOutput},
+    refuse_condition,
 };
 use crate::{
     clock,
@@ -65,7 +66,8 @@ pub(super) async fn create(
     match service.exchange.store().create_scopes(mappings, clock::now()).await {
         Ok(()) => {}
         Err(CreateError::Exists(scope)) => {
-            let detail = format!("a scope mapping of {scope} exists already or is given twice; nothing was created");
+            let detail =
+                format!("a scope mapping of {scope} exists already or is given twice; nothing was created");
             return Err(Problem::new(StatusCode::CONFLICT, detail));
         }
         Err(CreateError::Upstream(error)) => return Err(error.into()),

@@ -42,10 +42,7 @@ impl KeyType {
     /// The name in the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        Self::ALL
-            .iter()
-            .find(|(key_type, _)| *key_type == self)
-            .map_or("", |(_, name)| name)
+        Self::ALL.iter().find(|(key_type, _)| *key_type == self).map_or("", |(_, name)| name)
     }
 
     pub(super) fn is_rsa(self) -> bool {
@@ -104,10 +101,7 @@ pub(in crate::vault) struct Version {
 
 /// A key as it is at one moment; changes make a new one.
 #[derive(Clone)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "the API shows each of them as a switch of its own"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "the API shows each of them as a switch of its own")]
 pub(in crate::vault) struct TransitKey {
     pub(super) name: String,
     pub(super) key_type: KeyType,
@@ -176,9 +170,8 @@ impl TransitKey {
             data["kdf"] = "hkdf_sha256".into();
         }
         if self.key_type != KeyType::Hmac {
-            let versions = self
-                .active()
-                .map(|(number, version)| (number.to_string(), self.show(version, context)));
+            let versions =
+                self.active().map(|(number, version)| (number.to_string(), self.show(version, context)));
             data["keys"] = Value::Object(versions.collect::<Map<_, _>>());
         }
         data

@@ -43,17 +43,14 @@ pub(super) fn list(state: &State) -> Result<Answer, Refusal> {
 pub(super) fn read(state: &State, name: &str, params: &Params) -> Result<Answer, Refusal> {
     let key = state.keys.get(name).ok_or_else(Refusal::nothing_here)?;
     let context = params.text("context")?.map(|context| from_base64(&context));
-    let context = context
-        .transpose()
-        .map_err(|_| Refusal::bad_request("failed to base64-decode context"))?;
+    let context = context.transpose().map_err(|_| Refusal::bad_request("failed to base64-decode context"))?;
     Ok(Answer::data(key.describe(context.as_deref()), Vec::new()))
 }
 
 pub(super) async fn create(state: &Arc<State>, name: &str, params: Params) -> Result<Answer, Refusal> {
     let asked = params.text("type")?.unwrap_or_else(|| "aes256-gcm96".to_owned());
-    let key_type: KeyType = asked
-        .parse()
-        .map_err(|_| Refusal::bad_request(format!("unknown key type {asked}")))?;
+    let key_type: KeyType =
+        asked.parse().map_err(|_| Refusal::bad_request(format!("unknown key type {asked}")))?;
     let derived = params.flag("derived")?.unwrap_or_default();
     if derived && !key_type.can_be_derived() {
         return Err(Refusal::bad_request(format!(
@@ -63,11 +60,7 @@ pub(super) async fn create(state: &Arc<State>, name: &str, params: Params) -> Re
     let period = rotation_period(&params)?;
     let (exportable, backup) = (params.flag("exportable")?, params.flag("allow_plaintext_backup")?);
     let mut warnings = params.warnings(&CREATE);
-    if blocking(state, name, move |state, name| {
-        state.keys.create(name, key_type, derived)
-    })
-    .await?
-    {
+    if blocking(state, name, move |state, name| state.keys.create(name, key_type, derived)).await? {
         let change = |key: &mut TransitKey| {
             key.exportable = exportable.unwrap_or_default();
             key.allow_plaintext_backup = backup.unwrap_or_default();
@@ -87,16 +80,8 @@ pub(super) async fn rotate(state: &Arc<State>, name: &str) -> Result<Answer, Ref
 
 pub(super) fn configure(state: &State, name: &str, params: &Params) -> Result<Answer, Refusal> {
     let period = rotation_period(params)?;
-    let decryption = version(
-        params,
-        "min_decryption_version",
-        "min decryption version cannot be negative",
-    )?;
-    let encryption = version(
-        params,
-        "min_encryption_version",
-        "min encryption version cannot be negative",
-    )?;
+    let decryption = version(params, "min_decryption_version", "min decryption version cannot be negative")?;
+    let encryption = version(params, "min_encryption_version", "min encryption version cannot be negative")?;
     let deletion = params.flag("deletion_allowed")?;
     let (exportable, backup) = (params.flag("exportable")?, params.flag("allow_plaintext_backup")?);
     let change = |key: &mut TransitKey| {
@@ -128,21 +113,13 @@ pub(super) fn configure(state: &State, name: &str, params: &Params) -> Result<An
         key.auto_rotate_period = period.unwrap_or(key.auto_rotate_period);
         Ok(())
     };
-    state
-        .keys
-        .change(name, change)
-        .map_err(|_| missing(name))?
-        .map_err(Refusal::bad_request)?;
+    state.keys.change(name, change).map_err(|_| missing(name))?.map_err(Refusal::bad_request)?;
     described(state, name, params.warnings(&CONFIG))
 }
 
 pub(super) fn trim(state: &State, name: &str, params: &Params) -> Result<Answer, Refusal> {
-    let minimum = version(
-        params,
-        "min_available_version",
-        "minimum available version must be positive",
-    )?
-    .ok_or_else(|| Refusal::bad_request("missing min_available_version"))?;
+    let minimum = version(params, "min_available_version", "minimum available version must be positive")?
+        .ok_or_else(|| Refusal::bad_request("missing min_available_version"))?;
     let change = |key: &mut TransitKey| {
         if minimum < key.min_available {
             return Err("minimum available version cannot be decremented");
@@ -160,19 +137,13 @@ pub(super) fn trim(state: &State, name: &str, params: &Params) -> Result<Answer,
         key.versions = key.versions.split_off(&minimum);
         Ok(())
     };
-    state
-        .keys
-        .change(name, change)
-        .map_err(|_| missing(name))?
-        .map_err(Refusal::bad_request)?;
+    state.keys.change(name, change).map_err(|_| missing(name))?.map_err(Refusal::bad_request)?;
     described(state, name, params.warnings(&["name", "min_available_version"]))
 }
 
 pub(super) fn delete(state: &State, name: &str) -> Result<Answer, Refusal> {
     let key = state.keys.get(name).ok_or_else(|| {
-        Refusal::bad_request(format!(
-            "error deleting policy {name}: could not delete key; not found"
-        ))
+        Refusal::bad_request(format!("error deleting policy {name}: could not delete key; not found"))
     })?;
     if !key.deletion_allowed {
         return Err(Refusal::bad_request(format!(
@@ -184,10 +155,7 @@ pub(super) fn delete(state: &State, name: &str) -> Result<Answer, Refusal> {
 }
 
 pub(super) fn soft_delete(state: &State, name: &str, deleted: bool) -> Result<Answer, Refusal> {
-    state
-        .keys
-        .change(name, |key| key.soft_deleted = deleted)
-        .map_err(|_| missing(name))?;
+    state.keys.change(name, |key| key.soft_deleted = deleted).map_err(|_| missing(name))?;
     described(state, name, Vec::new())
 }
 
@@ -199,9 +167,7 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Refusal> {
     let (state, name) = (Arc::clone(state), name.to_owned());
     let result = tokio::task::spawn_blocking(move || work(&state, &name)).await;
-    result
-        .map_err(|_| Refusal::internal("key generation failed"))?
-        .map_err(refusal)
+    result.map_err(|_| Refusal::internal("key generation failed"))?.map_err(refusal)
 }
 
 fn described(state: &State, name: &str, warnings: Vec<String>) -> Result<Answer, Refusal> {
@@ -222,16 +188,14 @@ fn missing(name: &str) -> Refusal {
 
 fn version(params: &Params, name: &str, negative: &str) -> Result<Option<u64>, Refusal> {
     let asked = params.integer(name)?;
-    asked
-        .map(|asked| u64::try_from(asked).map_err(|_| Refusal::bad_request(negative)))
-        .transpose()
+    asked.map(|asked| u64::try_from(asked).map_err(|_| Refusal::bad_request(negative))).transpose()
 }
 
 fn rotation_period(params: &Params) -> Result<Option<i64>, Refusal> {
     match params.seconds("auto_rotate_period")? {
-        Some(period) if period != 0 && period < 3600 => Err(Refusal::bad_request(
-            "auto rotate period must be 0 to disable or at least an hour",
-        )),
+        Some(period) if period != 0 && period < 3600 => {
+            Err(Refusal::bad_request("auto rotate period must be 0 to disable or at least an hour"))
+        }
         period => Ok(period),
     }
 }

@@ -77,9 +77,7 @@ impl Keys {
         change: impl FnOnce(&mut TransitKey) -> T,
     ) -> Result<T, KeyError> {
         let mut keys = self.write();
-        let key = keys
-            .get_mut(name)
-            .ok_or_else(|| KeyError::NotFound(name.to_owned()))?;
+        let key = keys.get_mut(name).ok_or_else(|| KeyError::NotFound(name.to_owned()))?;
         Ok(change(Arc::make_mut(key)))
     }
 
@@ -94,10 +92,7 @@ impl Keys {
                 version.created = time;
                 Ok(())
             }
-            None => Err(KeyError::NoVersion {
-                name: name.to_owned(),
-                version: number,
-            }),
+            None => Err(KeyError::NoVersion { name: name.to_owned(), version: number }),
         })?
     }
 
@@ -115,15 +110,8 @@ impl Keys {
             KeyType::Rsa4096 => &self.rsa_taken[2],
             _ => &self.rsa_taken[0],
         };
-        let index = if key_type.is_rsa() {
-            taken.fetch_add(1, Ordering::Relaxed)
-        } else {
-            0
-        };
+        let index = if key_type.is_rsa() { taken.fetch_add(1, Ordering::Relaxed) } else { 0 };
         let material = Material::generate(key_type, derived, index)?;
-        Ok(Version {
-            material: Arc::new(material),
-            created: now(),
-        })
+        Ok(Version { material: Arc::new(material), created: now() })
     }
 }

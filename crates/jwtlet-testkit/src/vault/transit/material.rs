@@ -41,27 +41,18 @@ impl Material {
             KeyType::Ed25519 if derived => {
                 let mut secret = [0; 32];
                 SystemRandom::new().fill(&mut secret)?;
-                Ok(Self::Derived(Box::new(hmac::Key::new(
-                    hmac::HMAC_SHA256,
-                    &secret,
-                ))))
+                Ok(Self::Derived(Box::new(hmac::Key::new(hmac::HMAC_SHA256, &secret))))
             }
             KeyType::Ed25519 => Ok(Self::Ed25519(Ed25519KeyPair::generate()?)),
-            KeyType::EcdsaP256 => ecdsa(
-                Curve::P256,
-                &ECDSA_P256_SHA256_ASN1_SIGNING,
-                &ECDSA_P256_SHA256_FIXED_SIGNING,
-            ),
-            KeyType::EcdsaP384 => ecdsa(
-                Curve::P384,
-                &ECDSA_P384_SHA384_ASN1_SIGNING,
-                &ECDSA_P384_SHA384_FIXED_SIGNING,
-            ),
-            KeyType::EcdsaP521 => ecdsa(
-                Curve::P521,
-                &ECDSA_P521_SHA512_ASN1_SIGNING,
-                &ECDSA_P521_SHA512_FIXED_SIGNING,
-            ),
+            KeyType::EcdsaP256 => {
+                ecdsa(Curve::P256, &ECDSA_P256_SHA256_ASN1_SIGNING, &ECDSA_P256_SHA256_FIXED_SIGNING)
+            }
+            KeyType::EcdsaP384 => {
+                ecdsa(Curve::P384, &ECDSA_P384_SHA384_ASN1_SIGNING, &ECDSA_P384_SHA384_FIXED_SIGNING)
+            }
+            KeyType::EcdsaP521 => {
+                ecdsa(Curve::P521, &ECDSA_P521_SHA512_ASN1_SIGNING, &ECDSA_P521_SHA512_FIXED_SIGNING)
+            }
             KeyType::Rsa2048 => Ok(Self::Rsa(crate::rsa::pooled(KeySize::Rsa2048, index)?)),
             KeyType::Rsa3072 => Ok(Self::Rsa(crate::rsa::pooled(KeySize::Rsa3072, index)?)),
             KeyType::Rsa4096 => Ok(Self::Rsa(crate::rsa::pooled(KeySize::Rsa4096, index)?)),
@@ -97,22 +88,15 @@ impl Material {
             }
             Self::Ecdsa { curve, der, fixed } => {
                 let hashed = options.hashed(input)?;
-                let pair = if options.marshaling == Marshaling::Jws {
-                    fixed
-                } else {
-                    der
-                };
-                let signature = pair
-                    .sign_digest(&fitted(*curve, &hashed)?)
-                    .map_err(|_| failed())?;
+                let pair = if options.marshaling == Marshaling::Jws { fixed } else { der };
+                let signature = pair.sign_digest(&fitted(*curve, &hashed)?).map_err(|_| failed())?;
                 Ok(signature.as_ref().to_vec())
             }
             Self::Rsa(pair) => {
                 let encoding = rsa_encoding(options, pair.public_modulus_len())?;
                 let digest = options.digest(input)?;
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign_digest(encoding, &digest, &mut signature)
-                    .map_err(|_| failed())?;
+                pair.sign_digest(encoding, &digest, &mut signature).map_err(|_| failed())?;
                 Ok(signature)
             }
         }
@@ -130,11 +114,7 @@ fn ecdsa(
 ) -> Result<Material, KeyError> {
     let pair = EcdsaKeyPair::generate(der)?;
     let fixed = EcdsaKeyPair::from_pkcs8(fixed, pair.to_pkcs8v1()?.as_ref())?;
-    Ok(Material::Ecdsa {
-        curve,
-        der: pair,
-        fixed,
-    })
+    Ok(Material::Ecdsa { curve, der: pair, fixed })
 }
 
 fn derive(secret: &hmac::Key, context: &[u8]) -> Option<Ed25519KeyPair> {

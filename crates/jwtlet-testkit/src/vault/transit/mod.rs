@@ -47,11 +47,7 @@ pub(super) async fn route(
         (
             ["keys"]
             | ["keys" | "sign", _]
-            | [
-                "keys",
-                _,
-                "rotate" | "config" | "trim" | "soft-delete" | "soft-delete-restore",
-            ]
+            | ["keys", _, "rotate" | "config" | "trim" | "soft-delete" | "soft-delete-restore"]
             | ["sign", _, _],
             _,
         ) => Err(Refusal::unsupported_operation()),

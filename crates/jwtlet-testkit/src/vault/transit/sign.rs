@@ -65,15 +65,9 @@ pub(super) async fn sign(
     params: Params,
 ) -> Result<Answer, Refusal> {
     let options = SignOptions::parse(&params, hash)?;
-    let key = state
-        .keys
-        .get(name)
-        .ok_or_else(|| Refusal::bad_request("signing key not found"))?;
+    let key = state.keys.get(name).ok_or_else(|| Refusal::bad_request("signing key not found"))?;
     if !key.key_type.signs() {
-        return Err(Refusal::bad_request(format!(
-            "key type {} does not support signing",
-            key.key_type
-        )));
+        return Err(Refusal::bad_request(format!("key type {} does not support signing", key.key_type)));
     }
     let warnings = params.warnings(&PARAMETERS);
     let Some(batch) = params.raw("batch_input") else {
@@ -123,17 +117,12 @@ async fn run(
     if !slow {
         return Ok(work());
     }
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| Refusal::internal("signing failed"))
+    tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::internal("signing failed"))
 }
 
 fn sign_item(key: &TransitKey, options: &SignOptions, item: &Item) -> Result<Signed, Unsigned> {
     let bad = |what: &str, error| Unsigned::BadRequest(format!("unable to decode {what} as base64: {error}"));
-    let input = item
-        .input
-        .as_ref()
-        .ok_or_else(|| Unsigned::BadRequest("missing input".to_owned()))?;
+    let input = item.input.as_ref().ok_or_else(|| Unsigned::BadRequest("missing input".to_owned()))?;
     let input = from_base64(input).map_err(|error| bad("input", error))?;
     let context = match item.context.as_deref() {
         None | Some("") => None,
@@ -142,10 +131,7 @@ fn sign_item(key: &TransitKey, options: &SignOptions, item: &Item) -> Result<Sig
     let (number, version) =
         chosen(key, options.key_version).map_err(|text| Unsigned::Internal(text.to_owned()))?;
     let context = context.as_deref();
-    let signature = version
-        .material
-        .sign(&input, options, context)
-        .map_err(Unsigned::Internal)?;
+    let signature = version.material.sign(&input, options, context).map_err(Unsigned::Internal)?;
     let signature = match options.marshaling {
         Marshaling::Asn1 => base64(signature),
         Marshaling::Jws => base64url(signature),
@@ -154,11 +140,7 @@ fn sign_item(key: &TransitKey, options: &SignOptions, item: &Item) -> Result<Sig
         material @ Material::Derived(_) => material.public_key(context),
         _ => None,
     };
-    Ok(Signed {
-        signature: format!("vault:v{number}:{signature}"),
-        version: number,
-        public_key,
-    })
+    Ok(Signed { signature: format!("vault:v{number}:{signature}"), version: number, public_key })
 }
 
 /// The version that signs; 0 means the newest.
@@ -177,14 +159,8 @@ fn chosen(key: &TransitKey, asked: i64) -> Result<(u64, &Version), &'static str>
     if number < key.min_encryption {
         return Err("requested version for signing is less than the minimum encryption key version");
     }
-    let version = if number < key.min_decryption {
-        None
-    } else {
-        key.versions.get(&number)
-    };
-    version
-        .map(|version| (number, version))
-        .ok_or("no such key version")
+    let version = if number < key.min_decryption { None } else { key.versions.get(&number) };
+    version.map(|version| (number, version)).ok_or("no such key version")
 }
 
 /// Reads a batch. Values that are not text or numbers make the whole request fail.

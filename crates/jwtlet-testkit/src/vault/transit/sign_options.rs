@@ -45,9 +45,7 @@ pub(super) struct SignOptions {
 impl SignOptions {
     /// Reads the options; a hash algorithm in the path beats the one in the body.
     pub(super) fn parse(params: &Params, hash_in_path: Option<&str>) -> Result<Self, Refusal> {
-        let body_hash = params
-            .text("hash_algorithm")?
-            .unwrap_or_else(|| "sha2-256".to_owned());
+        let body_hash = params.text("hash_algorithm")?.unwrap_or_else(|| "sha2-256".to_owned());
         let mut hash = hash_in_path.map_or(body_hash, str::to_owned);
         if hash.is_empty() {
             hash = params.text("algorithm")?.unwrap_or_else(|| "sha2-256".to_owned());
