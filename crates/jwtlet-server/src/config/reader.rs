@@ -208,7 +208,7 @@ impl Reader {
             let path = format!("{path}.{name}");
             match node {
                 Node::Table(_) => {
-                    self.problem(&path, "must be a list of texts (put a name with dots in quotes)")
+                    self.problem(&path, "must be a list of texts (put a name with dots in quotes)");
                 }
                 Node::Leaf(raw, origin) => {
                     let given = Given { raw };

@@ -107,7 +107,7 @@ fn log_upstream(error: &UpstreamError) {
     match error {
         UpstreamError::Unavailable { system, .. } => warn!(%system, error = chain(error), "a request fails"),
         UpstreamError::Misconfigured { system, .. } => {
-            error!(%system, error = chain(error), "a request fails")
+            error!(%system, error = chain(error), "a request fails");
         }
     }
 }

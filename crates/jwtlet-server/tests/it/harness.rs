@@ -48,8 +48,24 @@ impl Harness {
         harness
     }
 
+    /// A server that is ready and has the default issuer, its own address: who trusts it finds its keys by discovery.
+    pub(crate) async fn start_as_issuer(vault: Vault, variables: &[(&str, &str)]) -> Self {
+        let harness = Self::launch_as("", Kubernetes::start().await.unwrap(), vault, variables).await;
+        harness.wait_until_ready().await;
+        harness
+    }
+
     /// A server that may not become ready, in front of these neighbours.
     pub(crate) async fn launch(kubernetes: Kubernetes, vault: Vault, variables: &[(&str, &str)]) -> Self {
+        Self::launch_as(r#"issuer = "https://jwtlet.example.com""#, kubernetes, vault, variables).await
+    }
+
+    async fn launch_as(
+        issuer: &str,
+        kubernetes: Kubernetes,
+        vault: Vault,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         kubernetes.create_service_account("demo", "connector");
         for name in ["admin", "reader", "mapper", "scoper", "nobody"] {
@@ -60,7 +76,7 @@ impl Harness {
         let vault_token = vault.create_token(&TokenPolicy::signer_and_creator(KEY));
         fs::write(files.path().join("vault-token"), vault_token).unwrap();
         let file = files.path().join("jwtlet.toml");
-        fs::write(&file, config_text(&kubernetes, &vault, &files)).unwrap();
+        fs::write(&file, config_text(issuer, &kubernetes, &vault, &files)).unwrap();
         let variables: Vec<_> = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
 
         let app = App::bind(Config::load(Some(&file), &variables).unwrap()).unwrap();
@@ -71,6 +87,11 @@ impl Harness {
         #[expect(clippy::disallowed_methods, reason = "a test client needs no limits")]
         let http = Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         Self { kubernetes, vault, exchange, management, files, http, stop, server }
+    }
+
+    /// The issuer of a server that was started as its own.
+    pub(crate) fn issuer(&self) -> String {
+        self.exchange.replace("127.0.0.1", "localhost")
     }
 
     pub(crate) async fn is_ready(&self) -> bool {
@@ -156,7 +177,7 @@ impl Harness {
     }
 }
 
-fn config_text(kubernetes: &Kubernetes, vault: &Vault, files: &TempDir) -> String {
+fn config_text(issuer: &str, kubernetes: &Kubernetes, vault: &Vault, files: &TempDir) -> String {
     let (api_server, cluster_issuer, vault) = (kubernetes.url(), kubernetes.issuer(), vault.url());
     let files = files.path().display();
     format!(
@@ -164,7 +185,7 @@ fn config_text(kubernetes: &Kubernetes, vault: &Vault, files: &TempDir) -> Strin
         bind = "127.0.0.1"
         token_exchange_port = 0
         management_port = 0
-        issuer = "https://jwtlet.example.com"
+        {issuer}
         [k8s]
         api_server_url = "{api_server}"
         cluster_issuer = "{cluster_issuer}"
@@ -222,12 +243,26 @@ impl Answer {
         self.json()["access_token"].as_str().unwrap().to_owned()
     }
 
+    /// The header of the issued token, not verified.
+    pub(crate) fn token_header(&self) -> Value {
+        part(&self.access_token(), 0)
+    }
+
     /// The claims of the issued token, not verified.
     pub(crate) fn claims(&self) -> Value {
-        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-        let token = self.access_token();
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
+        part(&self.access_token(), 1)
     }
+
+    /// The same as displayed, without the issued token.
+    pub(crate) fn redacted(&self) -> String {
+        self.to_string().replace(&self.access_token(), "[token]")
+    }
+}
+
+fn part(token: &str, index: usize) -> Value {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    let json = URL_SAFE_NO_PAD.decode(token.split('.').nth(index).unwrap()).unwrap();
+    serde_json::from_slice(&json).unwrap()
 }
 
 impl fmt::Display for Answer {
