@@ -104,6 +104,14 @@ impl Config {
     }
 }
 
+/// The paths of all keys that a configuration may hold; the names in `service_accounts` are data.
+#[must_use]
+pub fn keys() -> Vec<String> {
+    let mut reader = Reader::new(source::Table::new());
+    let _ = read(&mut reader);
+    reader.into_known()
+}
+
 fn read_file(path: &Path) -> Result<source::Table, Vec<Problem>> {
     let name = path.display().to_string();
     let text = fs::read_to_string(path)

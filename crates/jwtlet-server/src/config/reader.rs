@@ -195,6 +195,7 @@ impl Reader {
         path: &str,
         convert: impl Fn(&str, &Given) -> Result<T, Rule>,
     ) -> Vec<T> {
+        self.known.push(path.to_owned());
         let table = match self.table.remove(path) {
             None => return Vec::new(),
             Some(Node::Table(table)) => table,
@@ -220,6 +221,11 @@ impl Reader {
             }
         }
         entries
+    }
+
+    /// The paths of all keys that were asked for.
+    pub(super) fn into_known(self) -> Vec<String> {
+        self.known
     }
 
     /// Every problem, those of unknown keys included.

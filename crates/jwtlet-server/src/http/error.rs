@@ -3,7 +3,7 @@
 //! The token endpoint answers in the form of RFC 6749 §5.2, everything else in that of RFC 9457. A failure of ours is
 //! logged here, once, with all its causes; the caller gets a fixed text.
 
-use std::{any::Any, borrow::Cow, time::Duration};
+use std::{any::Any, borrow::Cow, fmt, time::Duration};
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -55,6 +55,13 @@ impl OAuthError {
 
     pub(crate) fn code(&self) -> ErrorCode {
         self.code
+    }
+}
+
+/// As a log line has it.
+impl fmt::Display for OAuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.code, self.description)
     }
 }
 

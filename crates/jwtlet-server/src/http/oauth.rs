@@ -33,23 +33,30 @@ const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// Exchanges a service account token for an issued one.
 pub(super) async fn token(State(service): State<Arc<Service>>, headers: HeaderMap, body: Body) -> Response {
-    match exchange(&service, &headers, body).await {
-        Ok(response) => response,
-        Err(error) => error.into_response(),
-    }
+    let request = read_form(&headers, body).await.and_then(|form| parse(&form));
+    let answer = match request {
+        Ok((request, issued_token_type)) => exchange(&service, &request, issued_token_type).await,
+        Err(error) => {
+            info!(outcome = "refused", detail = %error, "exchange");
+            Err(error)
+        }
+    };
+    answer.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn exchange(service: &Service, headers: &HeaderMap, body: Body) -> Result<Response, OAuthError> {
-    let form = read_form(headers, body).await?;
-    let (request, issued_token_type) = parse(&form)?;
-    match service.exchange.issue(&request, clock::now(), Uuid::new_v4()).await {
+async fn exchange(
+    service: &Service,
+    request: &ExchangeRequest,
+    issued_token_type: &'static str,
+) -> Result<Response, OAuthError> {
+    match service.exchange.issue(request, clock::now(), Uuid::new_v4()).await {
         Ok(issued) => {
-            log(&request, Some(&issued.subject), "issued", &"");
+            log(request, Some(&issued.subject), "issued", &"");
             Ok(success(&issued, issued_token_type))
         }
         Err(error) => {
             let answer = OAuthError::from(&error);
-            log(&request, subject_of(&error), "refused", &format_args!("{:?}: {error}", answer.code()));
+            log(request, subject_of(&error), "refused", &format_args!("{:?}: {error}", answer.code()));
             Err(answer)
         }
     }

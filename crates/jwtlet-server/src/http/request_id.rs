@@ -6,7 +6,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, debug, info_span};
 use uuid::Uuid;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -38,7 +38,8 @@ pub(crate) async fn layer(request: Request, next: Next) -> Response {
     let id = RequestId::of(&request);
     let span =
         info_span!("request", id = id.as_str(), method = %request.method(), path = request.uri().path());
-    let mut response = next.run(request).instrument(span).await;
+    let mut response = next.run(request).instrument(span.clone()).await;
+    span.in_scope(|| debug!(status = response.status().as_u16(), "answered"));
     response.headers_mut().insert(X_REQUEST_ID, id.0);
     response
 }

@@ -1,13 +1,17 @@
 //! Who may call the management API.
 
-use std::sync::Arc;
+use std::{marker::PhantomData, sync::Arc};
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, StatusCode, Uri, header, request::Parts},
+};
 use jwtlet_core::{
     Subject, SubjectToken, SubjectVerifier,
     role::Role,
     subject::{Rejection, VerifyError},
 };
+use jwtlet_store::MemoryStore;
 use tracing::warn;
 
 use crate::{
@@ -15,15 +19,58 @@ use crate::{
     http::{Service, error::Problem},
 };
 
-/// Verifies the bearer token as a subject token and looks the identity's roles up.
-///
-/// # Errors
-/// 401 without a good token, 403 without the role, 503 when the token cannot be checked.
-pub(super) async fn authorize(
-    service: &Arc<Service>,
-    headers: &HeaderMap,
-    wanted: Role,
-) -> Result<Subject, Problem> {
+/// What a handler needs a role for.
+pub(super) trait Permission: Send + Sync + 'static {
+    const ROLE: Role;
+}
+
+macro_rules! permission {
+    ($name:ident) => {
+        pub(super) struct $name;
+
+        impl Permission for $name {
+            const ROLE: Role = Role::$name;
+        }
+    };
+}
+
+permission!(Read);
+permission!(WriteMappings);
+permission!(WriteScopes);
+
+/// A call by somebody who may make it. A handler that takes one cannot run for anybody else.
+pub(super) struct Authorized<P> {
+    pub(super) service: Arc<Service>,
+    pub(super) actor: Subject,
+    pub(super) headers: HeaderMap,
+    pub(super) uri: Uri,
+    permission: PhantomData<P>,
+}
+
+impl<P> Authorized<P> {
+    pub(super) fn store(&self) -> &MemoryStore {
+        self.service.exchange.store()
+    }
+}
+
+impl<P: Permission> FromRequestParts<Arc<Service>> for Authorized<P> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
+        let actor = authorize(service, &parts.headers, P::ROLE).await?;
+        Ok(Self {
+            service: Arc::clone(service),
+            actor,
+            headers: std::mem::take(&mut parts.headers),
+            uri: parts.uri.clone(),
+            permission: PhantomData,
+        })
+    }
+}
+
+/// Verifies the bearer token as a subject token and looks the identity's roles up: 401 without a good token, 403
+/// without the role, 503 when the token cannot be checked.
+async fn authorize(service: &Service, headers: &HeaderMap, wanted: Role) -> Result<Subject, Problem> {
     let token = bearer_token(headers)?;
     let verifier = service.exchange.verifier();
     let subject = match verifier.verify(&token, &service.management_audience, clock::now()).await {

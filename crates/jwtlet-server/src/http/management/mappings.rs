@@ -1,32 +1,25 @@
 //! Resource mappings.
 
-use std::sync::Arc;
-
 use axum::{
     Json,
     body::Body,
-    extract::State,
-    http::{HeaderMap, StatusCode, Uri},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use jwtlet_core::{
     ClientIdentifier, ParticipantContext, PolicyStore, Scope, Subject,
     mapping::{MappingKey, ResourceMapping},
-    role::Role,
-    store::{CreateError, MappingFilter},
+    store::MappingFilter,
 };
 use tracing::info;
 
 use super::{
-    access::authorize,
-    input, path,
+    access::{Authorized, Read, WriteMappings},
+    created, input, path,
     records::{MappingInput, MappingOutput},
     refuse_condition,
 };
-use crate::{
-    clock,
-    http::{Service, error::Problem},
-};
+use crate::{clock, http::error::Problem};
 
 fn log(actor: &Subject, action: &str, client: &ClientIdentifier, context: Option<&ParticipantContext>) {
     info!(
@@ -39,6 +32,10 @@ fn log(actor: &Subject, action: &str, client: &ClientIdentifier, context: Option
     );
 }
 
+fn log_key(actor: &Subject, action: &str, key: &MappingKey) {
+    log(actor, action, &key.client_identifier, Some(&key.participant_context));
+}
+
 fn label(key: &MappingKey) -> String {
     format!("a mapping of {} for {}", key.client_identifier, key.participant_context)
 }
@@ -47,101 +44,63 @@ fn missing(key: &MappingKey) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, format!("there is not {}", label(key)))
 }
 
-pub(super) async fn list(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Result<Response, Problem> {
-    authorize(&service, &headers, Role::Read).await?;
-    let query = path::Query::read(&uri, &["clientIdentifier", "participantContext", "scope"])?;
+pub(super) async fn list(call: Authorized<Read>) -> Result<Response, Problem> {
+    let query = path::Query::read(&call.uri, &["clientIdentifier", "participantContext", "scope"])?;
     let filter = MappingFilter {
         client_identifier: query.filter("clientIdentifier", ClientIdentifier::parse)?,
         participant_context: query.filter("participantContext", ParticipantContext::parse)?,
         scope: query.filter("scope", Scope::parse)?,
     };
-    let mappings = service.exchange.store().list_mappings(&filter).await?;
+    let mappings = call.store().list_mappings(&filter).await?;
     Ok(Json(mappings.iter().map(MappingOutput::from).collect::<Vec<_>>()).into_response())
 }
 
-pub(super) async fn read(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Result<Response, Problem> {
-    authorize(&service, &headers, Role::Read).await?;
-    let key = path::mapping_key(&uri)?;
-    let stored = service.exchange.store().mapping(&key).await?.ok_or_else(|| missing(&key))?;
+pub(super) async fn read(call: Authorized<Read>) -> Result<Response, Problem> {
+    let key = path::mapping_key(&call.uri)?;
+    let stored = call.store().mapping(&key).await?.ok_or_else(|| missing(&key))?;
     Ok(Json(MappingOutput::from(&stored)).into_response())
 }
 
-pub(super) async fn create(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let actor = authorize(&service, &headers, Role::WriteMappings).await?;
-    let mappings = input::read_many(&headers, body, MappingInput::check).await?;
+pub(super) async fn create(call: Authorized<WriteMappings>, body: Body) -> Result<StatusCode, Problem> {
+    let mappings = input::read_many(&call.headers, body, MappingInput::check).await?;
     let keys: Vec<MappingKey> = mappings.iter().map(ResourceMapping::key).cloned().collect();
-    match service.exchange.store().create_mappings(mappings, clock::now()).await {
-        Ok(()) => {}
-        Err(CreateError::Exists(key)) => {
-            let detail = format!("{} exists already or is given twice; nothing was created", label(&key));
-            return Err(Problem::new(StatusCode::CONFLICT, detail));
-        }
-        Err(CreateError::Upstream(error)) => return Err(error.into()),
-    }
+    created(call.store().create_mappings(mappings, clock::now()).await, label)?;
     for key in &keys {
-        log(&actor, "create", &key.client_identifier, Some(&key.participant_context));
+        log_key(&call.actor, "create", key);
     }
-    Ok(StatusCode::CREATED.into_response())
+    Ok(StatusCode::CREATED)
 }
 
-pub(super) async fn replace(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
-    uri: Uri,
-    body: Body,
-) -> Result<Response, Problem> {
-    let actor = authorize(&service, &headers, Role::WriteMappings).await?;
-    let key = path::mapping_key(&uri)?;
-    let mapping = input::read_one(&headers, body, MappingInput::check).await?;
+pub(super) async fn replace(call: Authorized<WriteMappings>, body: Body) -> Result<StatusCode, Problem> {
+    let key = path::mapping_key(&call.uri)?;
+    let mapping = input::read_one(&call.headers, body, MappingInput::check).await?;
     if *mapping.key() != key {
         let detail =
             "clientIdentifier and participantContext must be those of the path; a key cannot be changed";
         return Err(Problem::bad_request(detail));
     }
-    refuse_condition(&headers)?;
-    if !service.exchange.store().replace_mapping(mapping, clock::now()).await? {
+    refuse_condition(&call.headers)?;
+    if !call.store().replace_mapping(mapping, clock::now()).await? {
         return Err(missing(&key));
     }
-    log(&actor, "update", &key.client_identifier, Some(&key.participant_context));
-    Ok(StatusCode::NO_CONTENT.into_response())
+    log_key(&call.actor, "update", &key);
+    Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn delete(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Result<Response, Problem> {
-    let actor = authorize(&service, &headers, Role::WriteMappings).await?;
-    let key = path::mapping_key(&uri)?;
-    refuse_condition(&headers)?;
-    if service.exchange.store().delete_mapping(&key).await? {
-        log(&actor, "delete", &key.client_identifier, Some(&key.participant_context));
+pub(super) async fn delete(call: Authorized<WriteMappings>) -> Result<StatusCode, Problem> {
+    let key = path::mapping_key(&call.uri)?;
+    refuse_condition(&call.headers)?;
+    if call.store().delete_mapping(&key).await? {
+        log_key(&call.actor, "delete", &key);
     }
-    Ok(StatusCode::NO_CONTENT.into_response())
+    Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn delete_client(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Result<Response, Problem> {
-    let actor = authorize(&service, &headers, Role::WriteMappings).await?;
-    let client = path::client(&uri)?;
-    refuse_condition(&headers)?;
-    if service.exchange.store().delete_client(&client).await? > 0 {
-        log(&actor, "delete all", &client, None);
+pub(super) async fn delete_client(call: Authorized<WriteMappings>) -> Result<StatusCode, Problem> {
+    let client = path::client(&call.uri)?;
+    refuse_condition(&call.headers)?;
+    if call.store().delete_client(&client).await? > 0 {
+        log(&call.actor, "delete all", &client, None);
     }
-    Ok(StatusCode::NO_CONTENT.into_response())
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -1,6 +1,7 @@
 //! The management API: resource mappings and scope mappings, for callers with a role.
 //!
-//! Every handler authorises first and parses second, so that nobody without a role learns what is well-formed here.
+//! Every handler takes an [`access::Authorized`] call, so that the caller's role is checked before anything is parsed, and
+//! nobody without one learns what is well-formed here.
 
 mod access;
 mod input;
@@ -14,8 +15,9 @@ use std::sync::Arc;
 use axum::{
     Router,
     http::{HeaderMap, StatusCode, header},
-    routing::get,
+    routing::{delete, get},
 };
+use jwtlet_core::store::CreateError;
 
 use super::{Service, error::Problem};
 
@@ -23,13 +25,25 @@ use super::{Service, error::Problem};
 pub(super) fn router() -> Router<Arc<Service>> {
     Router::new()
         .route("/mappings", get(mappings::list).post(mappings::create))
-        .route("/mappings/{client}", axum::routing::delete(mappings::delete_client))
+        .route("/mappings/{client}", delete(mappings::delete_client))
         .route(
             "/mappings/{client}/{context}",
             get(mappings::read).put(mappings::replace).delete(mappings::delete),
         )
         .route("/scopes", get(scopes::list).post(scopes::create))
         .route("/scopes/{scope}", get(scopes::read).put(scopes::replace).delete(scopes::delete))
+}
+
+/// The answer to a create that met a key which is taken.
+fn created<K>(outcome: Result<(), CreateError<K>>, label: impl Fn(&K) -> String) -> Result<(), Problem> {
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(CreateError::Exists(key)) => {
+            let detail = format!("{} exists already or is given twice; nothing was created", label(&key));
+            Err(Problem::new(StatusCode::CONFLICT, detail))
+        }
+        Err(CreateError::Upstream(error)) => Err(error.into()),
+    }
 }
 
 /// Records have no entity tags in this version, so no condition can hold (RFC 9110 §13.1.1). To ignore the header would

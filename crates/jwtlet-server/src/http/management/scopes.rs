@@ -1,114 +1,78 @@
 //! Scope mappings.
 
-use std::sync::Arc;
-
 use axum::{
     Json,
     body::Body,
-    extract::State,
-    http::{HeaderMap, StatusCode, Uri},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
-use jwtlet_core::{PolicyStore, Scope, Subject, mapping::ScopeMapping, role::Role, store::CreateError};
+use jwtlet_core::{PolicyStore, Scope, Subject, mapping::ScopeMapping};
 use tracing::info;
 
 use super::{
-    access::authorize,
-    input, path,
+    access::{Authorized, Read, WriteScopes},
+    created, input, path,
     records::{ScopeInput, ScopeOutput},
     refuse_condition,
 };
-use crate::{
-    clock,
-    http::{Service, error::Problem},
-};
+use crate::{clock, http::error::Problem};
 
 fn log(actor: &Subject, action: &str, scope: &Scope) {
     let (actor, uid) = (actor.identity.as_str(), actor.uid.as_deref());
     info!(actor, uid, action, scope = scope.as_str(), "scope mapping");
 }
 
-fn missing(scope: &Scope) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, format!("there is not a scope mapping of {scope}"))
+fn label(scope: &Scope) -> String {
+    format!("a scope mapping of {scope}")
 }
 
-pub(super) async fn list(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Result<Response, Problem> {
-    authorize(&service, &headers, Role::Read).await?;
-    let filter = path::Query::read(&uri, &["scope"])?.filter("scope", Scope::parse)?;
-    let scopes = service.exchange.store().list_scopes(filter.as_ref()).await?;
+fn missing(scope: &Scope) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("there is not {}", label(scope)))
+}
+
+pub(super) async fn list(call: Authorized<Read>) -> Result<Response, Problem> {
+    let filter = path::Query::read(&call.uri, &["scope"])?.filter("scope", Scope::parse)?;
+    let scopes = call.store().list_scopes(filter.as_ref()).await?;
     Ok(Json(scopes.iter().map(ScopeOutput::from).collect::<Vec<_>>()).into_response())
 }
 
-pub(super) async fn read(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Result<Response, Problem> {
-    authorize(&service, &headers, Role::Read).await?;
-    let scope = path::scope(&uri)?;
-    let stored = service.exchange.store().scope(&scope).await?.ok_or_else(|| missing(&scope))?;
+pub(super) async fn read(call: Authorized<Read>) -> Result<Response, Problem> {
+    let scope = path::scope(&call.uri)?;
+    let stored = call.store().scope(&scope).await?.ok_or_else(|| missing(&scope))?;
     Ok(Json(ScopeOutput::from(&stored)).into_response())
 }
 
-pub(super) async fn create(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let actor = authorize(&service, &headers, Role::WriteScopes).await?;
-    let rules = &service.exchange.profile().claim_rules;
-    let mappings = input::read_many(&headers, body, |input: ScopeInput| input.check(rules)).await?;
+pub(super) async fn create(call: Authorized<WriteScopes>, body: Body) -> Result<StatusCode, Problem> {
+    let rules = &call.service.exchange.profile().claim_rules;
+    let mappings = input::read_many(&call.headers, body, |input: ScopeInput| input.check(rules)).await?;
     let scopes: Vec<Scope> = mappings.iter().map(ScopeMapping::scope).cloned().collect();
-    match service.exchange.store().create_scopes(mappings, clock::now()).await {
-        Ok(()) => {}
-        Err(CreateError::Exists(scope)) => {
-            let detail =
-                format!("a scope mapping of {scope} exists already or is given twice; nothing was created");
-            return Err(Problem::new(StatusCode::CONFLICT, detail));
-        }
-        Err(CreateError::Upstream(error)) => return Err(error.into()),
-    }
+    created(call.store().create_scopes(mappings, clock::now()).await, label)?;
     for scope in &scopes {
-        log(&actor, "create", scope);
+        log(&call.actor, "create", scope);
     }
-    Ok(StatusCode::CREATED.into_response())
+    Ok(StatusCode::CREATED)
 }
 
-pub(super) async fn replace(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
-    uri: Uri,
-    body: Body,
-) -> Result<Response, Problem> {
-    let actor = authorize(&service, &headers, Role::WriteScopes).await?;
-    let scope = path::scope(&uri)?;
-    let rules = &service.exchange.profile().claim_rules;
-    let mapping = input::read_one(&headers, body, |input: ScopeInput| input.check(rules)).await?;
+pub(super) async fn replace(call: Authorized<WriteScopes>, body: Body) -> Result<StatusCode, Problem> {
+    let scope = path::scope(&call.uri)?;
+    let rules = &call.service.exchange.profile().claim_rules;
+    let mapping = input::read_one(&call.headers, body, |input: ScopeInput| input.check(rules)).await?;
     if *mapping.scope() != scope {
         return Err(Problem::bad_request("scope must be that of the path; a key cannot be changed"));
     }
-    refuse_condition(&headers)?;
-    if !service.exchange.store().replace_scope(mapping, clock::now()).await? {
+    refuse_condition(&call.headers)?;
+    if !call.store().replace_scope(mapping, clock::now()).await? {
         return Err(missing(&scope));
     }
-    log(&actor, "update", &scope);
-    Ok(StatusCode::NO_CONTENT.into_response())
+    log(&call.actor, "update", &scope);
+    Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn delete(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Result<Response, Problem> {
-    let actor = authorize(&service, &headers, Role::WriteScopes).await?;
-    let scope = path::scope(&uri)?;
-    refuse_condition(&headers)?;
-    if service.exchange.store().delete_scope(&scope).await? {
-        log(&actor, "delete", &scope);
+pub(super) async fn delete(call: Authorized<WriteScopes>) -> Result<StatusCode, Problem> {
+    let scope = path::scope(&call.uri)?;
+    refuse_condition(&call.headers)?;
+    if call.store().delete_scope(&scope).await? {
+        log(&call.actor, "delete", &scope);
     }
-    Ok(StatusCode::NO_CONTENT.into_response())
+    Ok(StatusCode::NO_CONTENT)
 }
