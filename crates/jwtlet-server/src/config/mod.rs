@@ -242,10 +242,11 @@ fn read_vault(
     let token_file = reader.optional("vault.token_file", |given| given.parse(check::path));
     let token = reader.secret("vault.token", |given| given.parse(check::vault_token));
     let role = reader.optional("vault.kubernetes_role", |given| given.parse(check::vault_role));
-    if reader.is_set("vault.kubernetes_mount") && !set.contains(&"vault.kubernetes_role") {
+    let is_mount_alone = reader.is_set("vault.kubernetes_mount") && !set.contains(&"vault.kubernetes_role");
+    let mount = reader.optional("vault.kubernetes_mount", |given| given.parse(check::from_str));
+    if is_mount_alone {
         reader.problem("vault.kubernetes_mount", "has a meaning only together with kubernetes_role");
     }
-    let mount = reader.optional("vault.kubernetes_mount", |given| given.parse(check::from_str));
     let key_name = reader.optional("vault.key_name", |given| given.parse(check::from_str));
     let transit_mount = reader.optional("vault.transit_mount", |given| given.parse(check::from_str));
     let namespace = reader.optional("vault.namespace", |given| given.parse(check::from_str));
@@ -264,13 +265,14 @@ fn read_vault(
             "vault",
             "exactly one of token_file, token and kubernetes_role must be set, and none is",
         ),
-        several => reader.problem(
-            "vault",
-            format!(
-                "exactly one of token_file, token and kubernetes_role must be set, not {}",
-                several.join(" and ")
-            ),
-        ),
+        several => {
+            let several: Vec<String> = several.iter().map(|path| reader.label(path)).collect();
+            let several = several.join(" and ");
+            reader.problem(
+                "vault",
+                format!("exactly one of token_file, token and kubernetes_role must be set, not {several}"),
+            );
+        }
     }
     let auth = match (token_file, token, role) {
         (Some(path), None, None) => VaultAuth::TokenFile(path),

@@ -2,7 +2,7 @@
 //!
 //! One pass reads every key, so that one message can list every problem. What is left at the end is unknown.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use jiff::SignedDuration;
 
@@ -124,12 +124,14 @@ enum Show {
 pub(super) struct Reader {
     table: Table,
     known: Vec<String>,
+    /// Of the keys that were read.
+    origins: BTreeMap<String, Origin>,
     problems: Vec<Problem>,
 }
 
 impl Reader {
     pub(super) fn new(table: Table) -> Self {
-        Self { table, known: Vec::new(), problems: Vec::new() }
+        Self { table, known: Vec::new(), origins: BTreeMap::new(), problems: Vec::new() }
     }
 
     /// A key that may be left out.
@@ -173,7 +175,13 @@ impl Reader {
 
     /// A problem that concerns a key as a whole, or its relation to others.
     pub(super) fn problem(&mut self, path: &str, rule: impl Into<String>) {
-        self.problems.push(Problem { path: path.to_owned(), shown: None, origin: None, rule: rule.into() });
+        let origin = self.origins.get(path).cloned();
+        self.problems.push(Problem { path: path.to_owned(), shown: None, origin, rule: rule.into() });
+    }
+
+    /// A key that was read, with its origin.
+    pub(super) fn label(&self, path: &str) -> String {
+        self.origins.get(path).map_or_else(|| path.to_owned(), |origin| format!("{path} ({origin})"))
     }
 
     /// Whether a key is set, before it is read.
@@ -208,8 +216,10 @@ impl Reader {
         for (name, node) in table {
             let path = format!("{path}.{name}");
             match node {
-                Node::Table(_) => {
-                    self.problem(&path, "must be a list of texts (put a name with dots in quotes)");
+                Node::Table(inner) => {
+                    let origin = first_origin(&inner);
+                    let rule = "must be a list of texts (put a name with dots in quotes)".into();
+                    self.problems.push(Problem { path, shown: None, origin, rule });
                 }
                 Node::Leaf(raw, origin) => {
                     let given = Given { raw };
@@ -246,6 +256,7 @@ impl Reader {
                 return None;
             }
         };
+        self.origins.insert(path.to_owned(), origin.clone());
         let given = Given { raw };
         match convert(&given) {
             Ok(value) => Some(value),

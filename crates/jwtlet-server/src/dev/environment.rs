@@ -4,7 +4,7 @@ use std::{
     fs::{self, OpenOptions},
     io::Write,
     net::SocketAddr,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -53,7 +53,8 @@ impl Environment {
         let vault = Vault::start().await?;
         let vault_token = vault.create_token(&TokenPolicy::signer_and_creator(KEY_NAME));
         // Only this user can look inside, and the name cannot be guessed.
-        let files = tempfile::Builder::new().prefix("jwtlet-dev-").tempdir()?;
+        let private = fs::Permissions::from_mode(0o700);
+        let files = tempfile::Builder::new().prefix("jwtlet-dev-").permissions(private).tempdir()?;
         write_private(&files.path().join("ca.crt"), &kubernetes.ca_pem().unwrap_or_default())?;
         write_private(&files.path().join("reviewer-token"), &kubernetes.reviewer_token())?;
         write_private(&files.path().join("vault-token"), &vault_token)?;

@@ -89,7 +89,10 @@ async fn the_configuration_shapes_the_token() {
     server.map(CONNECTOR, "acme", &[], &[]).await;
     let answer = server.exchange(&[("resource", "acme")]).await;
     let claims = answer.claims();
-    assert_eq!((&claims["iss"], &claims["aud"]), (&json!("https://issuer.example.com/path/"), &json!("elsewhere")));
+    assert_eq!(
+        (&claims["iss"], &claims["aud"]),
+        (&json!("https://issuer.example.com/path/"), &json!("elsewhere"))
+    );
     assert_eq!((&claims["tenant"], &claims["jwtlet_pc"]), (&json!("acme"), &Value::Null));
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 1);
     assert_eq!(answer.json()["expires_in"], 1);
@@ -108,7 +111,11 @@ async fn the_issued_token_type_is_what_was_requested() {
     let server = Harness::with_acme().await;
     for (requested, issued) in [("", JWT), (JWT, JWT), (ACCESS_TOKEN, ACCESS_TOKEN)] {
         let answer = server.exchange(&[("resource", "acme"), ("requested_token_type", requested)]).await;
-        assert_eq!((answer.status, &answer.json()["issued_token_type"]), (200, &json!(issued)), "{requested}");
+        assert_eq!(
+            (answer.status, &answer.json()["issued_token_type"]),
+            (200, &json!(issued)),
+            "{requested}"
+        );
         assert_eq!(answer.json()["token_type"], "Bearer");
     }
 }
@@ -187,7 +194,8 @@ async fn white_space_around_the_subject_token_is_trimmed() {
 #[tokio::test]
 async fn unknown_and_empty_parameters_count_as_absent() {
     let server = Harness::with_acme().await;
-    let noise = [("client_id", "x"), ("", "y"), ("x", ""), ("audience", ""), ("actor_token", ""), ("resource", "")];
+    let noise =
+        [("client_id", "x"), ("", "y"), ("x", ""), ("audience", ""), ("actor_token", ""), ("resource", "")];
     let answer = server.exchange(&[&[("resource", "acme")][..], &noise, &noise].concat()).await;
     assert_eq!((answer.status, &answer.claims()["aud"]), (200, &json!("data-space")), "{answer}");
 }
@@ -270,13 +278,14 @@ async fn a_platforms_real_policy_gives_one_scope_claim_with_each_word_once() {
     const CONTEXT: &str = "3f2a9c0e5b7d41868c1e0d9f4a6b2c35";
     let server = Harness::start().await;
     server.kubernetes.create_service_account("edc-v", "cfm-agents");
-    let narrow: Vec<String> = (0..60).map(|i| format!("api-{}:{}", i / 2, ["read", "write"][i % 2])).collect();
+    let narrow: Vec<String> =
+        (0..60).map(|i| format!("api-{}:{}", i / 2, ["read", "write"][i % 2])).collect();
     let claims = narrow.iter().map(|scope| json!({"scope": scope, "claims": {"scope": scope}}));
     let tier = |verb: &str| {
         let words: Vec<_> = narrow.iter().filter(|scope| scope.ends_with(verb)).map(String::as_str).collect();
         json!({"scope": verb, "claims": {"scope": words.join(" "), "tenant_roles": [verb]}})
     };
-    let scopes = Value::from_iter(claims.chain([tier("read"), tier("write")]));
+    let scopes: Value = claims.chain([tier("read"), tier("write")]).collect();
     assert_eq!(server.manage(Method::POST, "/scopes", "admin", Some(&scopes)).await.status, 201);
     let granted: Vec<&str> = narrow.iter().map(String::as_str).chain(["read", "write"]).collect();
     server.map(AGENTS, CONTEXT, &granted, &["edcv"]).await;
@@ -286,7 +295,10 @@ async fn a_platforms_real_policy_gives_one_scope_claim_with_each_word_once() {
     let request = [("resource", CONTEXT), ("scope", &scope), ("audience", "edcv")];
     let answer = server.exchange_token(&token, &request).await;
     let claims = answer.claims();
-    assert_eq!((&claims["sub"], &claims["aud"], &claims["act"]["sub"]), (&json!(CONTEXT), &json!("edcv"), &json!(AGENTS)));
+    assert_eq!(
+        (&claims["sub"], &claims["aud"], &claims["act"]["sub"]),
+        (&json!(CONTEXT), &json!("edcv"), &json!(AGENTS))
+    );
     assert_eq!(claims["scope"], narrow.join(" "));
     assert_eq!(claims["tenant_roles"], json!(["read", "write"]));
     assert_eq!(answer.json()["scope"], scope);

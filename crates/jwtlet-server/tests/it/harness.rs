@@ -43,7 +43,8 @@ impl Harness {
 
     /// A server that is ready, with variables laid over its configuration: `("JWTLET__TOKEN__AUDIENCE", "other")`.
     pub(crate) async fn start_with(variables: &[(&str, &str)]) -> Self {
-        let harness = Self::launch(Kubernetes::start().await.unwrap(), Vault::start().await.unwrap(), variables).await;
+        let harness =
+            Self::launch(Kubernetes::start().await.unwrap(), Vault::start().await.unwrap(), variables).await;
         harness.wait_until_ready().await;
         harness
     }
@@ -55,7 +56,7 @@ impl Harness {
         harness
     }
 
-    /// A server that may not become ready, in front of these neighbours.
+    /// A server that is live and may not become ready, in front of these neighbours.
     pub(crate) async fn launch(kubernetes: Kubernetes, vault: Vault, variables: &[(&str, &str)]) -> Self {
         Self::launch_as(r#"issuer = "https://jwtlet.example.com""#, kubernetes, vault, variables).await
     }
@@ -86,7 +87,9 @@ impl Harness {
         let server = tokio::spawn(app.run(stop.clone()));
         #[expect(clippy::disallowed_methods, reason = "a test client needs no limits")]
         let http = Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-        Self { kubernetes, vault, exchange, management, files, http, stop, server }
+        let harness = Self { kubernetes, vault, exchange, management, files, http, stop, server };
+        assert_eq!(harness.get("/livez").await.status, 200);
+        harness
     }
 
     /// The issuer of a server that was started as its own.
@@ -95,7 +98,11 @@ impl Harness {
     }
 
     pub(crate) async fn is_ready(&self) -> bool {
-        self.http.get(format!("{}/readyz", self.exchange)).send().await.is_ok_and(|answer| answer.status() == 200)
+        self.http
+            .get(format!("{}/readyz", self.exchange))
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status() == 200)
     }
 
     pub(crate) async fn wait_until_ready(&self) {
@@ -133,14 +140,25 @@ impl Harness {
     }
 
     /// A call to the management API (path below `/api/v1`) as this service account in `ops`.
-    pub(crate) async fn manage(&self, method: Method, path: &str, operator: &str, body: Option<&Value>) -> Answer {
-        let url = format!("{}/api/v1{path}", self.management);
-        let request = self.http.request(method, url).bearer_auth(self.operator_token(operator));
+    pub(crate) async fn manage(
+        &self,
+        method: Method,
+        path: &str,
+        operator: &str,
+        body: Option<&Value>,
+    ) -> Answer {
+        let request = self.management_request(method, path, operator);
         Answer::of(match body {
             Some(body) => request.json(body),
             None => request,
         })
         .await
+    }
+
+    /// The same call, not sent yet: for other bodies and headers.
+    pub(crate) fn management_request(&self, method: Method, path: &str, operator: &str) -> RequestBuilder {
+        let url = format!("{}/api/v1{path}", self.management);
+        self.http.request(method, url).bearer_auth(self.operator_token(operator))
     }
 
     /// An exchange of a current token of `demo:connector` with these further parameters.

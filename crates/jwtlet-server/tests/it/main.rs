@@ -4,13 +4,27 @@
 
 mod attacks;
 mod checks;
+mod config;
+mod config_rules;
+mod config_values;
 mod costs;
+mod dev;
 mod errors;
 mod exchange;
 mod harness;
 mod keys;
+mod management;
+mod management_access;
+mod management_input;
+mod management_limits;
+mod management_lists;
+mod management_names;
 mod openbao;
 mod outages;
+mod process;
+mod program;
+mod raw;
 mod recovery;
 mod reviews;
+mod tls;
 mod token_junk;

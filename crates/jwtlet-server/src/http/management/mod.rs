@@ -14,10 +14,14 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    extract::Request,
     http::{HeaderMap, StatusCode, header},
+    middleware::{self, Next},
+    response::Response,
     routing::{delete, get},
 };
 use jwtlet_core::store::CreateError;
+use tracing::info;
 
 use super::{Service, error::Problem};
 
@@ -32,6 +36,14 @@ pub(super) fn router() -> Router<Arc<Service>> {
         )
         .route("/scopes", get(scopes::list).post(scopes::create))
         .route("/scopes/{scope}", get(scopes::read).put(scopes::replace).delete(scopes::delete))
+        .layer(middleware::from_fn(log_call))
+}
+
+/// One line for each call. Method and path are in the request's span.
+async fn log_call(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    info!(status = response.status().as_u16(), "management call");
+    response
 }
 
 /// The answer to a create that met a key which is taken.
