@@ -19,8 +19,8 @@ use tracing_subscriber::filter::LevelFilter;
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The configuration, a TOML file. Variables named `JWTLET__A__B` override its key `a.b`.
-    #[arg(env = "JWTLET_CONFIG_FILE")]
+    #[arg(help = "The configuration, a TOML file; without it, the one that JWTLET_CONFIG_FILE names. \
+                  Variables named JWTLET__A__B override its key a.b")]
     config: Option<PathBuf>,
 }
 
@@ -42,11 +42,16 @@ async fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = Cli::parse();
     match cli.command {
-        None => run(cli.config.as_deref()).await,
+        None => run(cli.config.or_else(file_from_environment).as_deref()).await,
         Some(Command::CheckConfig { file }) => check_config(&file),
         #[cfg(feature = "dev")]
         Some(Command::Dev(options)) => jwtlet_server::dev::run(options, stop_on_signal()).await,
     }
+}
+
+/// The file that the environment names. Templates leave variables empty that they have no value for.
+fn file_from_environment() -> Option<PathBuf> {
+    std::env::var_os("JWTLET_CONFIG_FILE").filter(|name| !name.is_empty()).map(PathBuf::from)
 }
 
 fn load(file: Option<&Path>) -> Result<Config, ConfigError> {

@@ -194,11 +194,15 @@ impl Problem {
 impl From<UpstreamError> for Problem {
     fn from(error: UpstreamError) -> Self {
         log_upstream(&error);
-        let retry_after = match &error {
-            UpstreamError::Unavailable { retry_after, .. } => *retry_after,
-            UpstreamError::Misconfigured { .. } => None,
+        let system = error.system();
+        let (retry_after, detail) = match &error {
+            UpstreamError::Unavailable { retry_after, .. } => {
+                (*retry_after, format!("{system} does not answer; try again"))
+            }
+            UpstreamError::Misconfigured { .. } => {
+                (None, format!("{system} cannot be used; tell the operator"))
+            }
         };
-        let detail = format!("{} does not answer; try again", error.system());
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(retry_secs(retry_after))
     }
 }

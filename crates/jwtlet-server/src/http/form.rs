@@ -26,17 +26,19 @@ pub(crate) fn decode(text: &str) -> Result<String, EncodingError> {
     percent_decode_str(text).decode_utf8().map(Into::into).map_err(|_| EncodingError::NotUtf8)
 }
 
-/// The parameters of an `application/x-www-form-urlencoded` text in their order, those with an empty value left out
-/// (RFC 6749 §3.2).
-pub(crate) fn parameters(text: &str) -> Result<Vec<(String, String)>, EncodingError> {
-    let mut parameters = Vec::new();
-    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+/// The pairs of an `application/x-www-form-urlencoded` text in their order.
+pub(crate) fn pairs(text: &str) -> Result<Vec<(String, String)>, EncodingError> {
+    let pair = |pair: &str| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (name, value) = (decode(&name.replace('+', " "))?, decode(&value.replace('+', " "))?);
-        if !value.is_empty() {
-            parameters.push((name, value));
-        }
-    }
+        Ok((decode(&name.replace('+', " "))?, decode(&value.replace('+', " "))?))
+    };
+    text.split('&').filter(|text| !text.is_empty()).map(pair).collect()
+}
+
+/// The parameters of a request to the token endpoint: those with an empty value count as absent (RFC 6749 §3.2).
+pub(crate) fn parameters(text: &str) -> Result<Vec<(String, String)>, EncodingError> {
+    let mut parameters = pairs(text)?;
+    parameters.retain(|(_, value)| !value.is_empty());
     Ok(parameters)
 }
 

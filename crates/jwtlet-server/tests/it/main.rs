@@ -8,6 +8,7 @@ mod config;
 mod config_rules;
 mod config_values;
 mod costs;
+#[cfg(feature = "dev")]
 mod dev;
 mod errors;
 mod exchange;

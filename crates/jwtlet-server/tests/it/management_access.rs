@@ -174,6 +174,15 @@ async fn a_token_that_cannot_be_checked_is_nobodys_fault() {
 }
 
 #[tokio::test]
+async fn when_kubernetes_refuses_jwtlet_itself_the_caller_is_sent_to_the_operator() {
+    let server = Harness::start().await;
+    server.kubernetes.forbid_reviews(true);
+    let answer = server.manage(Method::GET, "/mappings", "admin", None).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{answer}");
+    assert_eq!(answer.json()["detail"], "Kubernetes cannot be used; tell the operator");
+}
+
+#[tokio::test]
 async fn an_overloaded_kubernetes_says_when_to_come_back() {
     let server = Harness::start().await;
     let wait = std::time::Duration::from_secs(7);

@@ -58,6 +58,9 @@ async fn a_query_that_is_not_understood_is_refused() {
     for path in [
         "/mappings?clientidentifier=a",
         "/mappings?cursor=a",
+        "/mappings?clientIdentifier=",
+        "/mappings?scope&participantContext=a",
+        "/mappings?limit=",
         "/mappings?scope=a&scope=a",
         "/mappings?scope=a%20b",
         "/mappings?participantContext=%FF",

@@ -2,7 +2,7 @@
 //!
 //! The router matches the raw path, so `%2F` stays part of a name; what it hands on is decoded leniently, hence this.
 
-use axum::http::Uri;
+use axum::http::{StatusCode, Uri};
 use jwtlet_core::{ClientIdentifier, ParticipantContext, Scope, mapping::MappingKey, name::NameError};
 
 use crate::http::{error::Problem, form};
@@ -17,6 +17,9 @@ fn last_segments<const N: usize>(uri: &Uri) -> Result<[String; N], Problem> {
             form::decode(segment).map_err(|error| Problem::bad_request(format!("the path: {error}")))
         })
         .collect::<Result<_, _>>()?;
+    if segments.iter().any(String::is_empty) {
+        return Err(Problem::new(StatusCode::NOT_FOUND, "there is nothing at a path with an empty segment"));
+    }
     segments.reverse();
     segments.try_into().map_err(|_| Problem::bad_request("the path is too short"))
 }
@@ -50,10 +53,10 @@ pub(super) fn scope(uri: &Uri) -> Result<Scope, Problem> {
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Reads the query, refusing parameters that are not among the known ones: a list that ignores a filter shows more
-    /// than was asked for.
+    /// Reads the query, refusing parameters that are not among the known ones and, unlike at the token endpoint, taking
+    /// empty ones for what they are: a list that ignores a filter shows more than was asked for.
     pub(super) fn read(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
-        let parameters = form::parameters(uri.query().unwrap_or_default())
+        let parameters = form::pairs(uri.query().unwrap_or_default())
             .map_err(|error| Problem::bad_request(format!("the query: {error}")))?;
         for (i, (name, _)) in parameters.iter().enumerate() {
             if !known.contains(&name.as_str()) {
