@@ -1,6 +1,6 @@
 //! The token exchange service: configuration, the two HTTP APIs, and the process around them.
 //!
-//! [`config`] turns text into checked values, [`app`] joins the three ports with the two servers, [`http`] translates
+//! [`config`] turns text into checked values, [`app`] joins the three ports with the two servers, `http` translates
 //! between the protocol and the rules of `jwtlet-core`. The rest is small: logging, the clock, and (with the feature
 //! `dev`) a development mode that brings its own Kubernetes and Vault.
 
