@@ -33,6 +33,9 @@ pub enum MappingError {
     /// A description that is too long.
     #[error("description: must be at most {MAX_DESCRIPTION_BYTES} bytes long, not {0}")]
     DescriptionTooLong(usize),
+    /// A description that would not print.
+    #[error("description: must not contain control characters other than line feed and tab")]
+    DescriptionUnprintable,
     /// Claims that are too large.
     #[error("claims: must be at most {MAX_CLAIMS_BYTES} bytes of JSON, not {0}")]
     ClaimsTooLarge(usize),
@@ -91,10 +94,14 @@ impl ResourceMapping {
     /// The same mapping with a note for people.
     ///
     /// # Errors
-    /// A note of more than [`MAX_DESCRIPTION_BYTES`] bytes.
+    /// A note of more than [`MAX_DESCRIPTION_BYTES`] bytes, or with control characters in it.
     pub fn with_description(mut self, description: Option<String>) -> Result<Self, MappingError> {
         if let Some(text) = description.as_ref().filter(|text| text.len() > MAX_DESCRIPTION_BYTES) {
             return Err(MappingError::DescriptionTooLong(text.len()));
+        }
+        let unprintable = |c: char| c.is_control() && c != '\n' && c != '\t';
+        if description.as_ref().is_some_and(|text| text.contains(unprintable)) {
+            return Err(MappingError::DescriptionUnprintable);
         }
         self.description = description;
         Ok(self)

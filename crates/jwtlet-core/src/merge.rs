@@ -3,7 +3,12 @@
 //! Downstream services read one value per claim. Where two scopes define a claim in ways that cannot both hold, nothing
 //! is issued: picking one would grant or withhold silently.
 
-use serde::{Serialize, Serializer, ser::SerializeSeq};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::Hash,
+};
+
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::{
@@ -25,7 +30,12 @@ pub struct ClaimConflict {
 
 /// The merged claims, borrowed from the scope mappings until they are written.
 #[derive(Debug, Default)]
-pub struct MergedClaims<'a>(Vec<Entry<'a>>);
+pub struct MergedClaims<'a> {
+    /// In the order of first occurrence.
+    entries: Vec<Entry<'a>>,
+    /// Where a claim stands among them. A thousand scopes may bring a thousand claims each.
+    positions: HashMap<&'a str, usize>,
+}
 
 #[derive(Debug)]
 struct Entry<'a> {
@@ -38,17 +48,41 @@ struct Entry<'a> {
 enum Merged<'a> {
     /// One value, exactly as it was written.
     Single(&'a Value),
-    /// The union of space-delimited words.
-    Words(Vec<&'a str>),
-    /// The union of arrays.
-    Items(Vec<&'a Value>),
+    /// The words of a space-delimited claim.
+    Words(Union<&'a str>),
+    /// The union of arrays that differ.
+    Items(Union<&'a Value>),
+}
+
+/// Items in the order of their first occurrence, each once.
+#[derive(Debug)]
+struct Union<T> {
+    items: Vec<T>,
+    seen: HashSet<T>,
+}
+
+impl<T: Copy + Eq + Hash> Union<T> {
+    fn of(items: impl Iterator<Item = T>) -> Self {
+        let mut union = Self { items: Vec::new(), seen: HashSet::new() };
+        union.add(items);
+        union
+    }
+
+    fn add(&mut self, items: impl Iterator<Item = T>) {
+        for item in items {
+            if self.seen.insert(item) {
+                self.items.push(item);
+            }
+        }
+    }
 }
 
 impl<'a> MergedClaims<'a> {
     /// Merges the claims of these scope mappings in their order, leaving reserved claims out.
     ///
     /// Equal values count once; texts of a space-delimited claim are united word by word and arrays item by item, in
-    /// the order of first occurrence.
+    /// the order of first occurrence. A space-delimited claim has each word once, with one space between two, also when
+    /// a single scope defines it.
     ///
     /// # Errors
     /// Any other pair of different values.
@@ -74,11 +108,14 @@ impl<'a> MergedClaims<'a> {
         value: &'a Value,
         rules: &ClaimRules,
     ) -> Result<(), ClaimConflict> {
-        let Some(entry) = self.0.iter_mut().find(|entry| entry.claim == claim) else {
-            self.0.push(Entry { claim, first: scope, value: Merged::Single(value) });
+        let known = self.positions.get(claim).and_then(|position| self.entries.get_mut(*position));
+        let Some(entry) = known else {
+            let value = Merged::new(value, rules.is_space_delimited(claim));
+            self.positions.insert(claim, self.entries.len());
+            self.entries.push(Entry { claim, first: scope, value });
             return Ok(());
         };
-        if entry.value.unite(value, rules.is_space_delimited(claim)) {
+        if entry.value.unite(value) {
             Ok(())
         } else {
             Err(ClaimConflict { claim: claim.to_owned(), first: entry.first.clone(), second: scope.clone() })
@@ -87,52 +124,28 @@ impl<'a> MergedClaims<'a> {
 
     /// The claims by name, in the order of first occurrence.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, impl Serialize)> {
-        self.0.iter().map(|entry| (entry.claim, &entry.value))
+        self.entries.iter().map(|entry| (entry.claim, &entry.value))
     }
 }
 
 impl<'a> Merged<'a> {
-    /// Adds a value; false when it contradicts what is there.
-    fn unite(&mut self, value: &'a Value, space_delimited: bool) -> bool {
-        if let Self::Single(present) = *self {
-            if present == value {
-                return true;
-            }
-            match present {
-                Value::String(words) if space_delimited => {
-                    *self = Self::Words(Vec::new());
-                    self.add_words(words);
-                }
-                Value::Array(items) => {
-                    *self = Self::Items(Vec::new());
-                    self.add_items(items);
-                }
-                _ => return false,
-            }
-        }
+    fn new(value: &'a Value, space_delimited: bool) -> Self {
         match value {
-            Value::String(words) => self.add_words(words),
-            Value::Array(items) => self.add_items(items),
-            _ => false,
+            Value::String(words) if space_delimited => Self::Words(Union::of(words.split_ascii_whitespace())),
+            _ => Self::Single(value),
         }
     }
 
-    fn add_words(&mut self, text: &'a str) -> bool {
-        let Self::Words(words) = self else { return false };
-        for word in text.split_ascii_whitespace() {
-            if !words.contains(&word) {
-                words.push(word);
+    /// Adds a value; false when it contradicts what is there.
+    fn unite(&mut self, value: &'a Value) -> bool {
+        match (&mut *self, value) {
+            (Self::Single(present), _) if *present == value => {}
+            (Self::Single(Value::Array(present)), Value::Array(items)) => {
+                *self = Self::Items(Union::of(present.iter().chain(items)));
             }
-        }
-        true
-    }
-
-    fn add_items(&mut self, more: &'a [Value]) -> bool {
-        let Self::Items(items) = self else { return false };
-        for item in more {
-            if !items.contains(&item) {
-                items.push(item);
-            }
+            (Self::Words(words), Value::String(more)) => words.add(more.split_ascii_whitespace()),
+            (Self::Items(items), Value::Array(more)) => items.add(more.iter()),
+            _ => return false,
         }
         true
     }
@@ -142,21 +155,15 @@ impl Serialize for Merged<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Single(value) => value.serialize(serializer),
-            Self::Words(words) => words.join(" ").serialize(serializer),
-            Self::Items(items) => {
-                let mut seq = serializer.serialize_seq(Some(items.len()))?;
-                for item in items {
-                    seq.serialize_element(item)?;
-                }
-                seq.end()
-            }
+            Self::Words(words) => words.items.join(" ").serialize(serializer),
+            Self::Items(items) => items.items.serialize(serializer),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, HashSet};
+    use std::collections::BTreeMap;
 
     use proptest::{collection::vec, prelude::*};
     use serde_json::json;
@@ -186,7 +193,7 @@ mod tests {
 
     #[test]
     fn equal_values_count_once() {
-        let value = json!({"role": "admin", "n": 1, "deep": {"a": [1]}, "scope": "b  a b"});
+        let value = json!({"role": "admin", "n": 1, "deep": {"a": [1, 1]}, "scope": "b a"});
         assert_eq!(merge(&[value.clone(), value.clone()]), Ok(value));
     }
 
@@ -194,6 +201,21 @@ mod tests {
     fn words_of_a_space_delimited_claim_are_united_in_order() {
         let claims = [json!({"scope": "b a"}), json!({"scope": "c"}), json!({"scope": "a d"})];
         assert_eq!(merge(&claims), Ok(json!({"scope": "b a c d"})));
+    }
+
+    #[test]
+    fn a_space_delimited_claim_has_each_word_once_also_alone() {
+        assert_eq!(
+            merge(&[json!({"scope": " b  a b ", "role": "b  b"})]),
+            Ok(json!({"scope": "b a", "role": "b  b"}))
+        );
+    }
+
+    #[test]
+    fn a_hundred_large_claims_are_united() {
+        let words_of = |i: usize| (0..1000).map(|j| format!("w{i}-{j}")).collect::<Vec<_>>().join(" ");
+        let parts: Vec<Value> = (0..100).map(|i| json!({"scope": words_of(i)})).collect();
+        assert_eq!(words(&merge(&parts).unwrap()["scope"]).len(), 100_000);
     }
 
     #[test]

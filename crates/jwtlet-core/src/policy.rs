@@ -28,10 +28,10 @@ pub enum Denial {
     )]
     Expired(Timestamp),
     /// These scopes are outside the mapping.
-    #[error("not granted to this client for this participant context: {}", Words(.0))]
+    #[error("request only granted scopes; not granted to this client for this participant context: {}", Words(.0))]
     ScopesNotGranted(Vec<Scope>),
     /// These audiences are not allowed.
-    #[error("audience not allowed for this client and participant context: {}", Words(.0))]
+    #[error("request an allowed audience; not allowed for this client and participant context: {}", Words(.0))]
     AudiencesNotAllowed(Vec<Audience>),
     /// No audience was requested, and the default one is not allowed.
     #[error(
@@ -161,7 +161,10 @@ mod tests {
         assert_eq!(ask(&mapping, &["write", "read"], &[]).unwrap().scopes, scopes(&["write", "read"]));
         assert_eq!(ask(&mapping, &[], &[]).unwrap().scopes, []);
         let denial = ask(&mapping, &["read", "admin"], &[]).unwrap_err();
-        assert_eq!(denial.to_string(), "not granted to this client for this participant context: admin");
+        assert_eq!(
+            denial.to_string(),
+            "request only granted scopes; not granted to this client for this participant context: admin"
+        );
     }
 
     #[test]

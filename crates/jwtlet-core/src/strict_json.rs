@@ -24,6 +24,85 @@ pub fn from_slice(json: &[u8]) -> Result<Value, serde_json::Error> {
     Ok(value)
 }
 
+/// Reads a JSON value from UTF-8 bytes and, where it is an array, hands its items on one by one, so that a long array is
+/// never held as a whole. Any other value is handed on as the only one, with no position.
+///
+/// # Errors
+/// As [`from_slice`], and what the receiver returns, at which the reading stops.
+pub fn each_item<E>(
+    json: &[u8],
+    receive: impl FnMut(Option<usize>, Value) -> Result<(), E>,
+) -> Result<Result<(), E>, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let mut stopped = None;
+    let items = Items { receive, stopped: &mut stopped };
+    let outcome = deserializer.deserialize_any(items).and_then(|()| deserializer.end());
+    match stopped {
+        Some(error) => Ok(Err(error)),
+        None => outcome.map(Ok),
+    }
+}
+
+struct Items<'a, F, E> {
+    receive: F,
+    stopped: &'a mut Option<E>,
+}
+
+impl<F: FnMut(Option<usize>, Value) -> Result<(), E>, E> Items<'_, F, E> {
+    fn hand_on<D: Error>(&mut self, position: Option<usize>, value: Value) -> Result<(), D> {
+        (self.receive)(position, value).map_err(|error| {
+            *self.stopped = Some(error);
+            D::custom("the receiver stopped")
+        })
+    }
+}
+
+impl<'de, F: FnMut(Option<usize>, Value) -> Result<(), E>, E> Visitor<'de> for Items<'_, F, E> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
+        let mut position = 0;
+        while let Some(item) = seq.next_element_seed(Strict { depth: 1 })? {
+            self.hand_on(Some(position), item)?;
+            position += 1;
+        }
+        Ok(())
+    }
+
+    fn visit_bool<D: Error>(mut self, value: bool) -> Result<(), D> {
+        self.hand_on(None, value.into())
+    }
+
+    fn visit_i64<D: Error>(mut self, value: i64) -> Result<(), D> {
+        self.hand_on(None, value.into())
+    }
+
+    fn visit_u64<D: Error>(mut self, value: u64) -> Result<(), D> {
+        self.hand_on(None, value.into())
+    }
+
+    fn visit_f64<D: Error>(mut self, value: f64) -> Result<(), D> {
+        self.hand_on(None, value.into())
+    }
+
+    fn visit_str<D: Error>(mut self, value: &str) -> Result<(), D> {
+        self.hand_on(None, value.into())
+    }
+
+    fn visit_unit<D: Error>(mut self) -> Result<(), D> {
+        self.hand_on(None, Value::Null)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<(), A::Error> {
+        let value = Strict { depth: 0 }.visit_map(map)?;
+        self.hand_on(None, value)
+    }
+}
+
 struct Strict {
     depth: usize,
 }
@@ -126,6 +205,24 @@ mod tests {
             assert!(from_slice(text.as_bytes()).is_err(), "{text}");
         }
         assert!(from_slice(b"{\"a\":\"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn the_items_of_an_array_are_handed_on_until_the_receiver_stops() {
+        let mut seen = Vec::new();
+        let outcome = each_item(br#"[{"a":1},[2],3,4] x"#, |position, item| {
+            seen.push((position, item.to_string()));
+            if item == 3 { Err("three") } else { Ok(()) }
+        });
+        assert_eq!(outcome.unwrap(), Err("three"));
+        assert_eq!(seen[0], (Some(0), r#"{"a":1}"#.to_owned()));
+        assert_eq!(seen.len(), 3);
+        assert!(each_item(b"[1] x", |_, _| Ok::<_, ()>(())).is_err());
+        assert!(each_item(br#"[{"a":1,"a":2}]"#, |_, _| Ok::<_, ()>(())).is_err());
+        assert_eq!(
+            each_item(b"{}", |position, _| if position.is_none() { Ok(()) } else { Err(()) }).unwrap(),
+            Ok(())
+        );
     }
 
     #[test]

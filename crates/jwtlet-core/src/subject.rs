@@ -41,10 +41,12 @@ pub enum Rejection {
     #[error("is not bound to the audience {0}; request a token with that audience")]
     WrongAudience(Audience),
     /// The token names the audience, but the cluster does not say that it checked it.
-    #[error("is not confirmed by the cluster to be bound to the audience {0}")]
+    #[error(
+        "is not confirmed by the cluster to be bound to the audience {0}; ask its operator for an API server that reviews audiences"
+    )]
     AudienceNotConfirmed(Audience),
     /// Some other kind of user.
-    #[error("does not belong to a Kubernetes service account")]
+    #[error("does not belong to a Kubernetes service account; present the token of one")]
     NotServiceAccount,
     /// The cluster says no. Its own words go to the log, not to the caller.
     #[error("is not accepted by the cluster; present the current token of an existing service account")]

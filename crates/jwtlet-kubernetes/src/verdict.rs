@@ -17,7 +17,7 @@ pub(crate) fn judge(
 ) -> Result<Subject, Rejection> {
     // Newer servers may set both; an error next to "authenticated" means that the answer cannot be relied on.
     if !status.authenticated || !status.error.is_empty() {
-        info!(reason = ?status.error, "the cluster refuses a subject token");
+        info!(reason = ?without_claims(&status.error), "the cluster refuses a subject token");
         return Err(Rejection::Refused);
     }
     // An authenticator that knows nothing of audiences leaves this empty: the token is good for the API server only.
@@ -34,6 +34,12 @@ pub(crate) fn judge(
         Rejection::Refused
     })?;
     Ok(Subject { identity, uid: (!uid.is_empty()).then_some(uid) })
+}
+
+/// The cluster's words up to the first bracket or quote: behind them it repeats claims of the token.
+fn without_claims(error: &str) -> &str {
+    let error = error.trim_start_matches('[');
+    error.split(['[', '"']).next().unwrap_or_default().trim_end()
 }
 
 fn check_service_account(

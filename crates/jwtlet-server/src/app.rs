@@ -146,7 +146,11 @@ fn bind(api: &'static str, address: SocketAddr) -> Result<Listener, AppError> {
 
 async fn serve(socket: std::net::TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
     let handle = Handle::new();
-    let mut server = axum_server::from_tcp(socket)?.handle(handle.clone());
+    // HTTP/1.1 only: to tell it from HTTP/2 takes a first byte, for which a silent connection could wait for ever.
+    let mut server = axum_server::from_tcp(socket)?
+        .handle(handle.clone())
+        .http1_only()
+        .accept_error_handler(|_, error| warn!(%error, "a connection was not accepted"));
     server.http_builder().http1().header_read_timeout(HEADER_TIMEOUT);
     let serving = server.serve(router.into_make_service());
     tokio::pin!(serving);

@@ -11,6 +11,7 @@ pub mod config;
 pub mod dev;
 mod http;
 pub mod logging;
+pub mod output;
 
 pub use app::App;
 pub use config::Config;

@@ -7,7 +7,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use jwtlet_core::upstream::chain;
-use jwtlet_server::{App, Config, config::ConfigError, logging};
+use jwtlet_server::{App, Config, config::ConfigError, logging, output};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 use tracing_subscriber::filter::LevelFilter;
@@ -64,8 +64,8 @@ fn check_config(file: &Path) -> ExitCode {
             for warning in &config.warnings {
                 eprintln!("warning: {warning}");
             }
-            println!("{}: the configuration is good", file.display());
-            ExitCode::SUCCESS
+            let line = format!("{}: the configuration is good\n", file.display());
+            output::print(&line)
         }
         Err(error) => {
             eprintln!("{}: {error}", file.display());

@@ -51,6 +51,7 @@ async fn no_secret_is_ever_logged() {
     manage(&server, &mut secrets).await;
     exchange(&server, &mut secrets).await;
     refuse(&server, &mut secrets).await;
+    misplace(&server, &mut secrets).await;
     suffer_outages(&server, &mut secrets).await;
     rotate(&server, &mut secrets).await;
 
@@ -117,6 +118,31 @@ async fn refuse(server: &Harness, secrets: &mut Secrets) {
             assert!([400, 403].contains(&server.exchange_token(token, request).await.status));
         }
     }
+}
+
+/// A token where a name belongs is neither logged nor repeated.
+async fn misplace(server: &Harness, secrets: &mut Secrets) {
+    let token = server.subject_token();
+    secrets.add(&token);
+    let signature = token.rsplit_once('.').unwrap().1;
+    for request in [
+        &[("resource", "acme"), ("audience", token.as_str())][..],
+        &[("resource", &token)],
+        &[("resource", signature)],
+        &[("resource", "acme"), ("scope", &token)],
+        &[("resource", "acme"), ("scope", &signature[..250])],
+    ] {
+        let answer = server.exchange_token(&token, request).await;
+        assert!([400, 403].contains(&answer.status), "{answer}");
+        assert!(!answer.body.contains(&signature[..100]), "{answer}");
+    }
+    for path in [format!("/mappings/{signature}/x"), format!("/scopes/{}", &signature[..250])] {
+        let answer = server.manage(Method::GET, &path, "admin", None).await;
+        assert_eq!(answer.status, 404, "{answer}");
+        assert!(!answer.body.contains(&signature[..100]), "{answer}");
+    }
+    assert_eq!(server.get(&format!("/{token}")).await.status, 404);
+    secrets.add(&signature[..100]);
 }
 
 async fn suffer_outages(server: &Harness, secrets: &mut Secrets) {

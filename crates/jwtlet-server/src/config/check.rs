@@ -79,9 +79,23 @@ pub(super) fn roles(names: &[String]) -> Result<Vec<Role>, Rule> {
     names.iter().map(|name| from_str(name).map_err(|rule: Rule| format!("each role {rule}"))).collect()
 }
 
+pub(super) fn plain_text(text: &str) -> Result<String, Rule> {
+    if text.contains(char::is_control) {
+        Err("must not contain control characters".into())
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
 /// A base URL: the parts that a client would append to are not there.
 pub(super) fn http_url(text: &str) -> Result<String, Rule> {
     let rule = || "must be an http or https URL without user, query and fragment".to_owned();
+    // The parser mends what it can; what is sent and compared is the text.
+    let lower = text.to_ascii_lowercase();
+    let is_literal = lower.starts_with("http://") || lower.starts_with("https://");
+    if !is_literal || text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
+        return Err(rule());
+    }
     let url = Url::parse(text).map_err(|_| rule())?;
     let bare = url.username().is_empty()
         && url.password().is_none()

@@ -94,8 +94,12 @@ impl Config {
             Some(path) => read_file(path).map_err(|problems| ConfigError { problems })?,
             None => source::Table::new(),
         };
-        source::overlay(&mut table, variables);
+        let unusable = source::overlay(&mut table, variables);
         let mut reader = Reader::new(table);
+        for variable in unusable {
+            let problem = Problem::of_file(Some(variable.origin), variable.path, variable.rule.to_owned());
+            reader.note(problem);
+        }
         let config = read(&mut reader);
         match (config, reader.finish()) {
             (Some(config), problems) if problems.is_empty() => Ok(config),
@@ -167,7 +171,8 @@ fn read(reader: &mut Reader) -> Option<Config> {
         ("token.client_audience", &token.client_audience),
         ("management.client_audience", &management_audience),
     ] {
-        if [&cluster_issuer, &kubernetes.api_server_url].contains(&&audience.as_str().to_owned()) {
+        let same = |other: &String| other.trim_end_matches('/') == audience.as_str().trim_end_matches('/');
+        if same(&cluster_issuer) || same(&kubernetes.api_server_url) {
             warnings.push(format!(
                 "{key} is the cluster's own audience: such a token is good against the Kubernetes API too"
             ));
@@ -192,7 +197,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
 fn read_kubernetes(reader: &mut Reader) -> Option<(KubernetesSettings, String)> {
     let own = |name: &str| format!("/var/run/secrets/kubernetes.io/serviceaccount/{name}").into();
     let api_server_url = reader.required("k8s.api_server_url", |given| given.parse(check::kubernetes_url));
-    let cluster_issuer = reader.required("k8s.cluster_issuer", |given| Ok(given.text()?.to_owned()));
+    let cluster_issuer = reader.required("k8s.cluster_issuer", |given| given.parse(check::plain_text));
     let token_file = reader.with_default("k8s.token_file", own("token"), |given| given.parse(check::path));
     let ca_file = reader.with_default("k8s.ca_file", own("ca.crt"), |given| given.parse(check::path));
     let require_service_account =

@@ -238,6 +238,11 @@ impl Reader {
         self.known
     }
 
+    /// Adds a problem that was found elsewhere.
+    pub(super) fn note(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
     /// Every problem, those of unknown keys included.
     pub(super) fn finish(mut self) -> Vec<Problem> {
         let left = std::mem::take(&mut self.table);

@@ -54,7 +54,8 @@ pub(super) struct SyntaxError {
 
 /// Reads TOML, keeping the line of every value. The messages of syntax errors quote nothing: a line may hold a secret.
 pub(super) fn parse_toml(path: &Path, text: &str) -> Result<Table, Vec<SyntaxError>> {
-    let file = File { name: path.display().to_string(), text };
+    let line_starts = text.match_indices('\n').map(|(offset, _)| offset + 1).collect();
+    let file = File { name: path.display().to_string(), line_starts };
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
         return Ok(file.table(table.get_ref()));
@@ -66,15 +67,16 @@ pub(super) fn parse_toml(path: &Path, text: &str) -> Result<Table, Vec<SyntaxErr
     Err(errors.into_iter().map(error).collect())
 }
 
-struct File<'a> {
+struct File {
     name: String,
-    text: &'a str,
+    /// Where each line but the first begins, in bytes.
+    line_starts: Vec<usize>,
 }
 
-impl File<'_> {
+impl File {
     fn origin(&self, offset: usize) -> Origin {
-        let before = self.text.get(..offset).unwrap_or_default();
-        Origin::File { name: self.name.clone(), line: 1 + before.matches('\n').count() }
+        let line = 1 + self.line_starts.partition_point(|start| *start <= offset);
+        Origin::File { name: self.name.clone(), line }
     }
 
     fn table(&self, table: &DeTable<'_>) -> Table {
@@ -118,35 +120,49 @@ pub(super) fn parse_list(text: &str) -> Option<Vec<Raw>> {
     }
 }
 
-/// Lays the variables over what the file says.
-pub(super) fn overlay(table: &mut Table, variables: &[(OsString, OsString)]) {
-    for (name, value) in variables {
-        let name = name.to_string_lossy();
-        let Some(path) = name.strip_prefix(PREFIX) else {
-            continue;
-        };
-        let parts: Vec<String> = path.split("__").map(str::to_lowercase).collect();
-        // A value that is not UTF-8 keeps its mark and fails the rule of whatever key it is for.
-        let raw = Raw::Untyped(value.to_string_lossy().into_owned());
-        insert(table, &parts, Node::Leaf(raw, Origin::Variable(name.clone().into_owned())));
-    }
+/// A variable that cannot be used.
+pub(super) struct UnusableVariable {
+    pub(super) path: String,
+    pub(super) origin: Origin,
+    pub(super) rule: &'static str,
 }
 
-fn insert(table: &mut Table, parts: &[String], leaf: Node) {
-    match parts {
-        [] => {}
-        [last] => {
-            table.insert(last.clone(), leaf);
+/// Lays the variables over what the file says.
+pub(super) fn overlay(table: &mut Table, variables: &[(OsString, OsString)]) -> Vec<UnusableVariable> {
+    let mut unusable = Vec::new();
+    // In an order of their own, so that the outcome does not depend on the environment's.
+    let mut variables: Vec<_> = variables.iter().collect();
+    variables.sort();
+    for (name, value) in variables {
+        let name = name.to_string_lossy();
+        let Some(path) = name.strip_prefix(PREFIX) else { continue };
+        let parts: Vec<String> = path.split("__").map(str::to_lowercase).collect();
+        let origin = Origin::Variable(name.clone().into_owned());
+        let outcome = match value.to_str() {
+            Some(text) => insert(table, &parts, Node::Leaf(Raw::Untyped(text.to_owned()), origin.clone())),
+            None => Err("must be UTF-8"),
+        };
+        if let Err(rule) = outcome {
+            unusable.push(UnusableVariable { path: parts.join("."), origin, rule });
         }
-        [first, rest @ ..] => {
-            let node = table.entry(first.clone()).or_insert_with(|| Node::Table(Table::new()));
-            if let Node::Leaf(..) = node {
-                *node = Node::Table(Table::new());
-            }
-            if let Node::Table(inner) = node {
-                insert(inner, rest, leaf);
-            }
+    }
+    unusable
+}
+
+/// Puts a value at a path; a value never replaces a table, nor a table a value.
+fn insert(table: &mut Table, parts: &[String], leaf: Node) -> Result<(), &'static str> {
+    const BOTH: &str = "must be either a value or a table, and it is set as both";
+    let Some((first, rest)) = parts.split_first() else { return Ok(()) };
+    if rest.is_empty() {
+        if let Some(Node::Table(_)) = table.get(first) {
+            return Err(BOTH);
         }
+        table.insert(first.clone(), leaf);
+        return Ok(());
+    }
+    match table.entry(first.clone()).or_insert_with(|| Node::Table(Table::new())) {
+        Node::Table(inner) => insert(inner, rest, leaf),
+        Node::Leaf(..) => Err(BOTH),
     }
 }
 

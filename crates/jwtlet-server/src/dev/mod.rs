@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::filter::LevelFilter;
 
 use self::{environment::Environment, error::DevError};
-use crate::{config::LogFormat, logging};
+use crate::{config::LogFormat, logging, output};
 
 /// How the development mode runs.
 #[derive(Debug, Clone, Copy, Args)]
@@ -40,12 +40,12 @@ pub async fn run(options: Options, stop: CancellationToken) -> ExitCode {
         () = stop.cancelled() => return ExitCode::FAILURE,
     };
     match outcome {
-        Ok(environment) => {
+        Ok((environment, printed)) => {
             if !options.once {
                 stop.cancelled().await;
             }
             match environment.shut_down().await {
-                Ok(()) => ExitCode::SUCCESS,
+                Ok(()) => printed,
                 Err(error) => fail(&error),
             }
         }
@@ -58,9 +58,9 @@ fn fail(error: &DevError) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn show(options: Options) -> Result<Environment, DevError> {
+async fn show(options: Options) -> Result<(Environment, ExitCode), DevError> {
     let environment = Environment::start(options.token_exchange_port, options.management_port).await?;
     let exchange = story::exchange(&environment).await?;
-    story::print(&environment, &exchange, !options.once);
-    Ok(environment)
+    let printed = output::print(&story::tell(&environment, &exchange, !options.once));
+    Ok((environment, printed))
 }

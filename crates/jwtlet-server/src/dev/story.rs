@@ -125,13 +125,13 @@ async fn verify(environment: &Environment, token: &str) -> Result<(Value, Map<St
     Ok((header.ok_or(DevError::Incomplete("the JWT header"))?, decoded.claims))
 }
 
-/// Tells the story on standard output.
-pub(super) fn print(environment: &Environment, exchanged: &Exchanged, stays: bool) {
+/// The story.
+pub(super) fn tell(environment: &Environment, exchanged: &Exchanged, stays: bool) -> String {
     let Environment { exchange, management, .. } = environment;
     let parameters =
         form(&exchanged.subject_token).map(|(name, value)| format!("--data-urlencode '{name}={value}'"));
     let parameters = parameters.join(" \\\n  ");
-    println!(
+    let mut story = format!(
         "*** DEVELOPMENT MODE: NOT FOR PRODUCTION. Kubernetes and Vault are stand-ins that live in this process, and
 *** their keys, tokens and policy end with it.
 
@@ -160,14 +160,15 @@ The header and the claims of the issued token, verified with {issuer}/.well-know
         claims = pretty(&Value::Object(exchanged.claims.clone())),
     );
     if stays {
-        print_next_steps(environment);
+        story.push_str(&next_steps(environment));
     }
+    story
 }
 
-fn print_next_steps(environment: &Environment) {
+fn next_steps(environment: &Environment) -> String {
     let (management, kubeconfig) = (environment.management, environment.kubeconfig());
     let kubeconfig = kubeconfig.display();
-    println!(
+    format!(
         "Another subject token, with kubectl:
 
 kubectl --kubeconfig {kubeconfig} create token {CONNECTOR} -n {NAMESPACE} --audience={CLIENT_AUDIENCE}
@@ -181,10 +182,11 @@ The policy, as {NAMESPACE}:{ADMIN} sees it:
 curl -s http://{management}/api/v1/mappings \\
   -H 'Authorization: Bearer {admin_token}'
 
-Ctrl-C stops.",
+Ctrl-C stops.
+",
         token_request = token_request(environment, CONNECTOR, CLIENT_AUDIENCE),
         admin_token = environment.kubernetes.token(NAMESPACE, ADMIN).audience(MANAGEMENT_AUDIENCE).mint(),
-    );
+    )
 }
 
 /// What `kubectl create token` sends.

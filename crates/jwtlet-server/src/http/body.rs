@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::body::HttpBody;
 use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, header},
@@ -21,6 +22,10 @@ pub(crate) enum BodyError {
 
 /// Reads the whole body.
 pub(crate) async fn read(body: Body, max_bytes: usize) -> Result<Bytes, BodyError> {
+    // What is announced to be too large need not arrive first.
+    if body.size_hint().lower() > max_bytes as u64 {
+        return Err(BodyError::TooLarge);
+    }
     match tokio::time::timeout(TIMEOUT, Limited::new(body, max_bytes).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),

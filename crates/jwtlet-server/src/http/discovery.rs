@@ -36,8 +36,9 @@ pub(super) fn router(issuer: &str) -> Router<Arc<Service>> {
 fn issuer_path(issuer: &str) -> Option<String> {
     let url = reqwest::Url::parse(issuer).ok()?;
     let path = url.path().trim_end_matches('/');
-    // Braces would be parameters of the route.
-    (!path.is_empty() && !path.contains(['{', '}', '*'])).then(|| path.to_owned())
+    // Text that the router would take for parameters.
+    let is_plain = |segment: &str| !segment.contains(['{', '}']) && !segment.starts_with([':', '*']);
+    (!path.is_empty() && path.split('/').all(is_plain)).then(|| path.to_owned())
 }
 
 /// One document serves both kinds of clients: what only one of them requires, the other ignores.

@@ -13,6 +13,8 @@ use jwtlet_core::{ExchangeError, UpstreamError, policy::Denial, upstream::chain}
 use serde::Serialize;
 use tracing::{error, warn};
 
+use super::wording::fit;
+
 /// When to come back where the failing system did not say, in seconds.
 const RETRY_AFTER_SECS: u64 = 1;
 
@@ -61,7 +63,7 @@ impl OAuthError {
 /// As a log line has it.
 impl fmt::Display for OAuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.code, self.description)
+        write!(f, "{:?}: {}", self.code, fit(&self.description))
     }
 }
 
@@ -127,7 +129,7 @@ struct OAuthBody<'a> {
 
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
-        let description = printable(&self.description);
+        let description = printable(&fit(&self.description));
         let body = OAuthBody { error: self.code, error_description: &description };
         let mut response = (self.status, NO_STORE, axum::Json(body)).into_response();
         set_retry_after(&mut response, self.retry_after);
@@ -221,7 +223,7 @@ impl IntoResponse for Problem {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
-            detail: &self.detail,
+            detail: &fit(&self.detail),
         };
         let json = serde_json::to_vec(&body).unwrap_or_default();
         let headers =

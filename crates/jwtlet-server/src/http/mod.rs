@@ -10,6 +10,7 @@ mod management;
 mod oauth;
 mod probe;
 mod request_id;
+mod wording;
 
 use std::{any::Any, collections::BTreeMap, sync::Arc};
 

@@ -22,6 +22,7 @@ use super::{
     body::{self, BodyError},
     error::{ErrorCode, NO_STORE, OAuthError},
     form,
+    wording::fit,
 };
 use crate::clock;
 
@@ -51,12 +52,12 @@ async fn exchange(
 ) -> Result<Response, OAuthError> {
     match service.exchange.issue(request, clock::now(), Uuid::new_v4()).await {
         Ok(issued) => {
-            log(request, Some(&issued.subject), "issued", &"");
+            log(request, Some(&issued.subject), "issued", "");
             Ok(success(&issued, issued_token_type))
         }
         Err(error) => {
             let answer = OAuthError::from(&error);
-            log(request, subject_of(&error), "refused", &format_args!("{:?}: {error}", answer.code()));
+            log(request, subject_of(&error), "refused", &format!("{:?}: {error}", answer.code()));
             Err(answer)
         }
     }
@@ -70,13 +71,14 @@ fn subject_of(error: &ExchangeError) -> Option<&Subject> {
 }
 
 /// One line for each exchange: who, for whom, with what outcome.
-fn log(request: &ExchangeRequest, subject: Option<&Subject>, outcome: &str, detail: &dyn std::fmt::Display) {
+fn log(request: &ExchangeRequest, subject: Option<&Subject>, outcome: &str, detail: &str) {
+    let scopes = request.scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");
     info!(
         outcome,
         client = subject.map_or("", |subject| subject.identity.as_str()),
-        context = request.participant_context.as_str(),
-        scopes = ?request.scopes,
-        %detail,
+        context = %fit(request.participant_context.as_str()),
+        scopes = %fit(&scopes),
+        detail = %fit(detail),
         "exchange"
     );
 }

@@ -9,6 +9,8 @@ use axum::{
 use tracing::{Instrument, debug, info_span};
 use uuid::Uuid;
 
+use super::wording::fit;
+
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The id of a request, for handlers that write it down.
@@ -36,8 +38,7 @@ impl RequestId {
 /// Gives every request an id and a log span.
 pub(crate) async fn layer(request: Request, next: Next) -> Response {
     let id = RequestId::of(&request);
-    let span =
-        info_span!("request", id = id.as_str(), method = %request.method(), path = request.uri().path());
+    let span = info_span!("request", id = id.as_str(), method = %request.method(), path = %fit(request.uri().path()));
     let mut response = next.run(request).instrument(span.clone()).await;
     span.in_scope(|| debug!(status = response.status().as_u16(), "answered"));
     response.headers_mut().insert(X_REQUEST_ID, id.0);

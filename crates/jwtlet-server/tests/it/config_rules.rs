@@ -59,6 +59,11 @@ fn a_url_is_http_or_https_and_nothing_but_a_base() {
         "https://u:p@vault",
         "https://vault?a=b",
         "https://vault#a",
+        "https://vault\\n",
+        " https://vault",
+        "https://va\\tult",
+        "https:vault",
+        "https:\\\\vault",
         "/x",
     ] {
         for key in ["vault|url", "k8s|api_server_url"] {
@@ -66,6 +71,30 @@ fn a_url_is_http_or_https_and_nothing_but_a_base() {
         }
         assert_eq!(problems(&with(&format!("issuer = \"{url}\"")), &[]).lines().count(), 1, "{url}");
     }
+}
+
+#[test]
+fn a_variable_that_makes_a_value_of_a_table_or_the_reverse_is_a_problem() {
+    for (name, value) in [("JWTLET__VAULT", "x"), ("JWTLET__VAULT__URL__X", "x")] {
+        let problems = problems(GOOD, &[(name, value)]);
+        assert!(problems.contains(&format!("({name}): must be either a value or a table")), "{problems}");
+    }
+    let both = [("JWTLET__STORAGE_BACKEND", "x"), ("JWTLET__STORAGE_BACKEND__TYPE", "memory")];
+    assert!(problems(GOOD, &both).contains("must be either a value or a table"));
+}
+
+#[test]
+fn a_variable_that_is_not_utf_8_is_a_problem() {
+    use std::os::unix::ffi::OsStringExt;
+    let value = std::ffi::OsString::from_vec(vec![0xff, 0xfe]);
+    let error = Config::load(None, &[("JWTLET__TOKEN__AUDIENCE".into(), value)]).unwrap_err().to_string();
+    assert!(error.contains("token.audience (JWTLET__TOKEN__AUDIENCE): must be UTF-8"), "{error}");
+}
+
+#[test]
+fn the_line_of_a_problem_is_right_in_a_long_file() {
+    let text = format!("{}\nbind = 7\n", "# a comment\n".repeat(20_000));
+    assert!(problems(&text, &[]).contains(":20002): must be a text in quotes"), "{}", problems(&text, &[]));
 }
 
 #[test]

@@ -186,7 +186,7 @@ async fn one_scope_too_many_refuses_the_whole_request() {
     content-type: application/json
     cache-control: no-store
     pragma: no-cache
-    {"error":"invalid_scope","error_description":"not granted to this client for this participant context: admin"}
+    {"error":"invalid_scope","error_description":"request only granted scopes; not granted to this client for this participant context: admin"}
     "#);
     server.exchange(&[("resource", "acme"), ("scope", "READ")]).await.assert_refused(403, "invalid_scope");
     assert_eq!(server.vault.signatures(), signatures);
@@ -204,7 +204,7 @@ async fn one_audience_too_many_refuses_the_whole_request() {
     content-type: application/json
     cache-control: no-store
     pragma: no-cache
-    {"error":"invalid_target","error_description":"audience not allowed for this client and participant context: other"}
+    {"error":"invalid_target","error_description":"request an allowed audience; not allowed for this client and participant context: other"}
     "#);
     for audience in ["*", "\u{fffd}", "naïve \"quoted\""] {
         let answer = server.exchange(&[("resource", "acme"), ("audience", audience)]).await;

@@ -200,3 +200,20 @@ async fn other_paths_and_methods_are_answered_with_a_problem() {
     {"type":"about:blank","title":"Method Not Allowed","status":405,"detail":"the Allow header names the methods of this path"}
     "#);
 }
+
+#[tokio::test]
+async fn an_issuer_with_a_path_that_looks_like_a_route_is_served_like_any_other() {
+    for path in ["/tenant", "/:a", "/*a", "/{a}", "/a/:b"] {
+        let issuer = format!("https://jwtlet.example.com{path}");
+        let server = Harness::start_with(&[("JWTLET__ISSUER", &issuer)]).await;
+        let metadata = server.get("/.well-known/openid-configuration").await;
+        assert_eq!(metadata.json()["issuer"], issuer.as_str(), "{metadata}");
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_with_a_path_has_its_metadata_after_the_well_known_one() {
+    let server = Harness::start_with(&[("JWTLET__ISSUER", "https://jwtlet.example.com/a/b")]).await;
+    let metadata = server.get("/.well-known/oauth-authorization-server/a/b").await;
+    assert_eq!(metadata.json()["token_endpoint"], "https://jwtlet.example.com/a/b/token", "{metadata}");
+}

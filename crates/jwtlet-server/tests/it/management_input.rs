@@ -61,13 +61,14 @@ async fn what_is_not_one_json_value_is_refused() {
         r#"{"scope":"a","claims":{"n":1e999}}"#,
     ];
     insta::assert_snapshot!(server.refusals("/scopes", &bodies).await, @r#"
+
         the body is not JSON: EOF while parsing a value at line 1 column 0
     {
         the body is not JSON: EOF while parsing an object at line 1 column 1
     [{},
-        the body is not JSON: EOF while parsing a value at line 1 column 4
+        [0]: missing field `scope`
     {} {}
-        the body is not JSON: trailing characters at line 1 column 4
+        missing field `scope`
     {'scope':'a'}
         the body is not JSON: key must be a string at line 1 column 2
     scope=a

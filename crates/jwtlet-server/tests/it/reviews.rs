@@ -30,7 +30,7 @@ async fn an_authenticator_that_knows_nothing_of_audiences_is_not_believed() {
     content-type: application/json
     cache-control: no-store
     pragma: no-cache
-    {"error":"invalid_request","error_description":"subject_token is not confirmed by the cluster to be bound to the audience jwtlet-exchange"}
+    {"error":"invalid_request","error_description":"subject_token is not confirmed by the cluster to be bound to the audience jwtlet-exchange; ask its operator for an API server that reviews audiences"}
     "#);
     refused_after(|review| {
         review["status"].as_object_mut().unwrap().remove("audiences");
@@ -57,7 +57,7 @@ async fn an_anonymous_user_is_nobody() {
     content-type: application/json
     cache-control: no-store
     pragma: no-cache
-    {"error":"invalid_request","error_description":"subject_token does not belong to a Kubernetes service account"}
+    {"error":"invalid_request","error_description":"subject_token does not belong to a Kubernetes service account; present the token of one"}
     "#);
 }
 

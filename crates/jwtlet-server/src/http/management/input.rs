@@ -1,7 +1,7 @@
 //! JSON bodies: one record or many, read strictly, with messages that name the member.
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     http::{HeaderMap, StatusCode},
 };
 use jwtlet_core::{mapping::MappingError, strict_json};
@@ -13,8 +13,11 @@ use crate::http::{
     error::Problem,
 };
 
-/// Room for some ten thousand mappings in one request.
+/// Room for as many mappings of the usual size.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// The most records of one request.
+const MAX_RECORDS: usize = 10_000;
 
 /// One record or an array of them, each converted by its own rules.
 pub(super) async fn read_many<I: DeserializeOwned, T>(
@@ -22,13 +25,18 @@ pub(super) async fn read_many<I: DeserializeOwned, T>(
     body: Body,
     check: impl Fn(I) -> Result<T, MappingError>,
 ) -> Result<Vec<T>, Problem> {
-    match read_json(headers, body).await? {
-        Value::Array(items) => {
-            let record = |(i, item)| convert(item, &format!("[{i}]"), &check);
-            items.into_iter().enumerate().map(record).collect()
+    let bytes = read_body(headers, body).await?;
+    let mut records = Vec::new();
+    let outcome = strict_json::each_item(&bytes, |position, item| {
+        if position == Some(MAX_RECORDS) {
+            return Err(Problem::bad_request(format!("at most {MAX_RECORDS} records can be sent at a time")));
         }
-        single => Ok(vec![convert(single, "", &check)?]),
-    }
+        let position = position.map_or_else(String::new, |position| format!("[{position}]"));
+        records.push(convert(item, &position, &check)?);
+        Ok(())
+    });
+    outcome.map_err(not_json)??;
+    Ok(records)
 }
 
 /// Exactly one record.
@@ -37,7 +45,13 @@ pub(super) async fn read_one<I: DeserializeOwned, T>(
     body: Body,
     check: impl Fn(I) -> Result<T, MappingError>,
 ) -> Result<T, Problem> {
-    convert(read_json(headers, body).await?, "", &check)
+    let bytes = read_body(headers, body).await?;
+    convert(strict_json::from_slice(&bytes).map_err(not_json)?, "", &check)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
+fn not_json(error: serde_json::Error) -> Problem {
+    Problem::bad_request(format!("the body is not JSON: {error}"))
 }
 
 fn convert<I: DeserializeOwned, T>(
@@ -60,21 +74,19 @@ fn convert<I: DeserializeOwned, T>(
     check(input).map_err(|rule| at("", &rule))
 }
 
-async fn read_json(headers: &HeaderMap, body: Body) -> Result<Value, Problem> {
+async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     if body::media_type(headers).is_some_and(|media_type| media_type != "application/json") {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "the Content-Type must be application/json",
         ));
     }
-    let bytes = body::read(body, MAX_BODY_BYTES).await.map_err(|error| match error {
+    body::read(body, MAX_BODY_BYTES).await.map_err(|error| match error {
         BodyError::TooLarge => Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("the body must be at most {MAX_BODY_BYTES} bytes"),
         ),
         BodyError::TooSlow => Problem::new(StatusCode::REQUEST_TIMEOUT, "the body must arrive within 30 s"),
         BodyError::Broken => Problem::bad_request("the body ended too early"),
-    })?;
-    strict_json::from_slice(&bytes)
-        .map_err(|error| Problem::bad_request(format!("the body is not JSON: {error}")))
+    })
 }
