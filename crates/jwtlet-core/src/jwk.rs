@@ -22,7 +22,7 @@ pub enum PublicKey {
     /// A key on a NIST curve.
     #[serde(rename = "EC")]
     Ec {
-        /// The curve, `P-256`.
+        /// The curve: `P-256`, `P-384` or `P-521`.
         crv: &'static str,
         /// The x coordinate in the curve's full width, base64url.
         x: String,

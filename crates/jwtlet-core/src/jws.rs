@@ -15,8 +15,14 @@ pub enum Algorithm {
     EdDSA,
     /// ECDSA on P-256 with SHA-256.
     ES256,
+    /// ECDSA on P-384 with SHA-384.
+    ES384,
+    /// ECDSA on P-521 with SHA-512.
+    ES512,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     RS256,
+    /// RSASSA-PSS with SHA-256 and a salt of its length.
+    PS256,
 }
 
 impl Algorithm {
@@ -26,7 +32,10 @@ impl Algorithm {
         match self {
             Self::EdDSA => "EdDSA",
             Self::ES256 => "ES256",
+            Self::ES384 => "ES384",
+            Self::ES512 => "ES512",
             Self::RS256 => "RS256",
+            Self::PS256 => "PS256",
         }
     }
 }

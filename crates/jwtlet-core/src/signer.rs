@@ -18,8 +18,8 @@ pub trait Signer: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<CompactJws, UpstreamError>> + Send;
 
-    /// The public keys that can verify a live token; `None` until they were read for the first time.
-    fn published_keys(&self) -> Option<Arc<JwkSet>>;
+    /// The public keys that can verify a token alive at this time; `None` until they were read for the first time.
+    fn published_keys(&self, now: Timestamp) -> Option<Arc<JwkSet>>;
 
     /// Whether the next signature is expected to succeed.
     fn health(&self) -> Health;

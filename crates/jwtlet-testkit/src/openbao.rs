@@ -113,6 +113,12 @@ impl OpenBao {
         format!("http://{}", self.address)
     }
 
+    /// The id of its process.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The token that may do everything.
     #[must_use]
     pub fn root_token(&self) -> String {

@@ -5,10 +5,12 @@
 //! and a credential that somebody else replaces in a file. That common part is here, so that neither adapter can get
 //! it wrong on its own.
 
+mod backoff;
 mod credential_file;
 mod health;
 mod http_client;
 
+pub use backoff::{Backoff, jittered};
 pub use credential_file::{CredentialError, CredentialFile};
 pub use health::HealthCell;
 pub use http_client::{Answer, HttpClient, HttpError, HttpSettings, retry_after, sensitive_header};

@@ -3,45 +3,25 @@
 //! The text of an error is jwtlet's own and may be shown to operators by the readiness probe. What Vault wrote is kept
 //! as a source, for the log only: it can hold anything.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
 use jwtlet_core::{
     UpstreamError,
     upstream::{System, chain},
 };
-use jwtlet_upstream::{Answer, CredentialError, HttpError, retry_after};
+use jwtlet_upstream::{Answer, CredentialError, HttpError};
 
-use crate::{client::Call, key_ring::KeyRefusal, signature::SignatureFault, wire::Errors};
+use crate::{
+    client::Call,
+    key_version::KeyRefusal,
+    refusal::{ItemRefusal, Refusal},
+    sign_answer::{AnswerFault, ItemFault},
+    signature::SignatureFault,
+};
 
-/// As much of Vault's own texts as a log line needs, in characters.
-const LONGEST_TEXT: usize = 500;
-
-/// What Vault said when it refused.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) status: StatusCode,
-    texts: Vec<String>,
-    retry_after: Option<Duration>,
-}
-
-impl Refusal {
-    fn of(answer: &Answer) -> Self {
-        let texts = answer.json::<Errors>().map(|body| body.errors).unwrap_or_default();
-        Self { status: answer.status, texts, retry_after: retry_after(&answer.headers) }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "status {}", self.status.as_u16())?;
-        let texts = self.texts.join("; ");
-        let end = texts.char_indices().nth(LONGEST_TEXT).map_or(texts.len(), |(index, _)| index);
-        if texts.is_empty() { Ok(()) } else { write!(f, ", \"{}\"", texts[..end].escape_debug()) }
-    }
-}
-
-impl std::error::Error for Refusal {}
+/// How long clients should wait when too many exchanges do already.
+const BUSY_FOR: Duration = Duration::from_secs(1);
 
 /// Why a call or what it is part of failed.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +92,16 @@ pub(crate) enum VaultError {
     },
     #[error("Vault answers with a signature that cannot be used")]
     Signature(#[from] SignatureFault),
+    #[error("Vault answers a batch with something that cannot be used")]
+    Answer(#[from] AnswerFault),
+    #[error("Vault does not sign one message of a batch")]
+    ItemRefused(#[source] ItemRefusal),
+    #[error("Vault does not know batches")]
+    NoBatches,
+    #[error("too many exchanges wait for a signature")]
+    Busy,
+    #[error("the call for signatures ended without an outcome")]
+    Lost,
     #[error("the signing key was not read yet")]
     NotReady(#[source] Option<Arc<VaultError>>),
 }
@@ -125,21 +115,6 @@ impl VaultError {
         } else {
             Self::Status { path, refusal }
         }
-    }
-
-    /// The status of a refusal that has no other meaning yet.
-    pub(crate) fn status(&self) -> Option<StatusCode> {
-        match self {
-            Self::Forbidden { refusal, .. } | Self::Status { refusal, .. } => Some(refusal.status),
-            _ => None,
-        }
-    }
-
-    /// Whether a key ring that is out of date explains it. Vault says "no such version" with 500, newer versions with
-    /// 400; a node that lags behind does so too.
-    pub(crate) fn may_be_stale_key(&self) -> bool {
-        matches!(self.status(), Some(StatusCode::BAD_REQUEST | StatusCode::INTERNAL_SERVER_ERROR))
-            || matches!(self, Self::Signature(SignatureFault::OtherVersion { .. }))
     }
 
     /// Whether only an operator can mend it.
@@ -160,12 +135,19 @@ impl VaultError {
             | Self::Http(_)
             | Self::NoData(_)
             | Self::Deadline
-            | Self::Signature(_) => false,
+            | Self::Signature(_)
+            | Self::Answer(_)
+            | Self::ItemRefused(_)
+            | Self::NoBatches
+            | Self::Busy
+            | Self::Lost => false,
         }
     }
 
-    fn retry_after(&self) -> Option<Duration> {
+    /// How long Vault asks to be left alone, or jwtlet itself.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
+            Self::Busy => Some(BUSY_FOR),
             Self::Status { refusal, .. } => refusal.retry_after,
             Self::NotReady(cause) => cause.as_ref().and_then(|cause| cause.retry_after()),
             _ => None,
@@ -178,6 +160,7 @@ impl VaultError {
             Self::LoginRefused { .. }
             | Self::Forbidden { .. }
             | Self::Status { .. }
+            | Self::ItemRefused(_)
             | Self::KeyMissing { .. }
             | Self::MountMissing { .. } => self.to_string(),
             _ => chain(self),
@@ -185,13 +168,21 @@ impl VaultError {
     }
 }
 
-impl From<VaultError> for UpstreamError {
-    fn from(error: VaultError) -> Self {
-        let system = System::Vault;
-        if error.is_misconfiguration() {
-            Self::misconfigured(system, error)
-        } else {
-            Self::Unavailable { system, retry_after: error.retry_after(), cause: error.into() }
+impl From<ItemFault> for VaultError {
+    fn from(fault: ItemFault) -> Self {
+        match fault {
+            ItemFault::Refused(text) => Self::ItemRefused(ItemRefusal::new(text)),
+            ItemFault::Signature(fault) => Self::Signature(fault),
         }
+    }
+}
+
+/// The error that an exchange gets; one failure can be that of many.
+pub(crate) fn upstream_error(error: Arc<VaultError>) -> UpstreamError {
+    let system = System::Vault;
+    if error.is_misconfiguration() {
+        UpstreamError::misconfigured(system, error)
+    } else {
+        UpstreamError::Unavailable { system, retry_after: error.retry_after(), cause: error.into() }
     }
 }

@@ -1,91 +1,95 @@
-//! The versions of the signing key, as one answer of Vault listed them.
+//! The versions of the signing key that are known at one time.
 //!
-//! A ring never changes; a newer one replaces it whole. Header, public key and number of a version are made together
-//! from one answer, so a `kid` cannot name another version than the one that signs.
+//! A ring never changes; a newer one replaces it whole. It is what one answer of Vault listed, and for a short while
+//! what the answer before listed and this one does not yet know: a standby node that lags behind a rotation answers
+//! with the state of a moment ago, and must not take back a version that verifiers already need. What restricts is
+//! believed at once, what a lagging node would say only when it keeps being said:
+//!
+//! - a version below `min_decryption_version` is gone at once, that is emergency retirement;
+//! - a version that is missing because it is newer than the newest listed one stays for [`PATIENCE`] refresh intervals;
+//! - a lower `min_decryption_version` than before counts after that time, until then it brings no version back;
+//! - a version with another public key than before means that the key was deleted and made anew: nothing of the ring
+//!   before is kept.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
-use jwtlet_core::{
-    jwk::{Jwk, JwkSet},
-    jws::{Algorithm, EncodedHeader},
-};
-use serde_json::Value;
+use jwtlet_core::jwk::JwkSet;
 
 use crate::{
     KeyName,
-    public_key::{KeyKind, PublicKeyError, VerificationKey},
-    rotation::{Candidate, signing_version},
-    wire::{KeyData, KeyVersionData},
+    choices::RsaAlgorithm,
+    key_version::{KeyRefusal, KeyVersion, usable_kind},
+    rotation::{Candidate, first_published, signing_version},
+    wire::KeyData,
 };
 
-/// Why a transit key cannot sign JWTs here.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum KeyRefusal {
-    #[error("its type {0} is symmetric, it only encrypts; {SUPPORTED}")]
-    Symmetric(String),
-    #[error("its type hmac makes signatures that nobody but Vault can verify; {SUPPORTED}")]
-    Hmac,
-    #[error("its type external-key is not supported; {SUPPORTED}")]
-    External,
-    #[error("its type {0:?} is not supported; {SUPPORTED}")]
-    Unsupported(String),
-    #[error(
-        "it is a derived key, each of whose contexts has a public key of its own; {SUPPORTED}, with derived=false"
-    )]
-    Derived,
-    #[error("it is soft-deleted; restore it in Vault, or name another key in vault.key_name")]
-    SoftDeleted,
-    #[error("Vault says that it does not support signing; {SUPPORTED}")]
-    NotSigning,
-    #[error("Vault lists no version of it")]
-    NoVersions,
-    #[error("one of its versions has the number {0:?}")]
-    VersionNumber(String),
-    #[error("its version {0} is not described as the version of an asymmetric key")]
-    VersionForm(u32, #[source] serde_json::Error),
-    #[error("the public key of its version {0} cannot be used")]
-    PublicKey(u32, #[source] PublicKeyError),
-    #[error("its min_encryption_version {0} excludes every version")]
-    NoneMaySign(u32),
+/// How many refresh intervals a node may lag behind.
+pub(crate) const PATIENCE: u32 = 2;
+
+/// The times that decide over a version.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lifetimes {
+    pub(crate) publish_before_sign: Duration,
+    pub(crate) token_ttl: Duration,
 }
 
-const SUPPORTED: &str = "use a key of type ed25519, ecdsa-p256, rsa-2048, rsa-3072 or rsa-4096";
-
-/// One version of the key, ready to sign with.
-#[derive(Debug)]
-pub(crate) struct KeyVersion {
-    pub(crate) number: u32,
-    pub(crate) algorithm: Algorithm,
-    pub(crate) header: EncodedHeader,
-    pub(crate) key: VerificationKey,
-    created_at: Timestamp,
+/// A version and when Vault last listed it.
+#[derive(Debug, Clone)]
+struct Listed {
+    version: Arc<KeyVersion>,
+    at: Instant,
 }
 
-/// All versions that Vault lists.
+/// All known versions.
 #[derive(Debug)]
 pub(crate) struct KeyRing {
     /// By number; never empty.
-    versions: Vec<Arc<KeyVersion>>,
+    versions: Vec<Listed>,
+    lifetimes: Lifetimes,
+    /// `min_encryption_version`: versions below it may not sign; 0 means no minimum.
     minimum: u32,
-    published: Arc<JwkSet>,
+    /// `min_decryption_version`: versions below it are retired.
+    floor: u32,
+    /// When Vault last said so.
+    floor_at: Instant,
+    /// When Vault listed the versions, of which the newest may be from an earlier list.
+    read_at: Instant,
+    /// Made when first asked for, each for the versions from its index on.
+    published: Vec<OnceLock<Arc<JwkSet>>>,
 }
 
 impl KeyRing {
     /// Reads Vault's answer; refuses a key whose signatures would be of no use.
-    pub(crate) fn parse(name: &KeyName, data: KeyData) -> Result<Self, KeyRefusal> {
-        let kind = check(&data)?;
+    pub(crate) fn parse(
+        name: &KeyName,
+        rsa: RsaAlgorithm,
+        lifetimes: Lifetimes,
+        data: KeyData,
+    ) -> Result<Self, KeyRefusal> {
+        let kind = usable_kind(&data, rsa)?;
+        let at = Instant::now();
         let mut versions = Vec::new();
         for (number, version) in data.keys.unwrap_or_default() {
-            versions.push(parse_version(name, kind, number, version)?);
+            let version = Arc::new(KeyVersion::parse(name, kind, number, version)?);
+            versions.push(Listed { version, at });
         }
-        versions.sort_by_key(|(version, _)| version.number);
-        let (versions, keys): (Vec<_>, Vec<_>) = versions.into_iter().unzip();
-        let ring =
-            Self { versions, minimum: data.min_encryption_version, published: Arc::new(JwkSet { keys }) };
-        if ring.versions.is_empty() {
+        versions.sort_by_key(|listed| listed.version.number);
+        if versions.is_empty() {
             return Err(KeyRefusal::NoVersions);
         }
+        let ring = Self {
+            published: versions.iter().map(|_| OnceLock::new()).collect(),
+            versions,
+            lifetimes,
+            minimum: data.min_encryption_version,
+            floor: data.min_decryption_version,
+            floor_at: at,
+            read_at: at,
+        };
         // The age of versions decides only among those that may sign at all.
         match ring.oldest() {
             Some(_) => Ok(ring),
@@ -93,94 +97,86 @@ impl KeyRing {
         }
     }
 
-    /// The version that signs at this time.
-    pub(crate) fn signing(&self, now: Timestamp, publish_before_sign: Duration) -> Option<&Arc<KeyVersion>> {
-        let candidates = self
+    /// This ring, read just now, with what the one before knew better.
+    pub(crate) fn after(mut self, previous: &Self, refresh_interval: Duration) -> Self {
+        if self.reused_kid(previous).is_some() {
+            return self;
+        }
+        let patience = refresh_interval * PATIENCE;
+        let newest = self.newest();
+        let (mut floor, mut floor_at) = (self.floor, self.floor_at);
+        if previous.floor > floor && previous.floor_at.elapsed() < patience {
+            (floor, floor_at) = (previous.floor, previous.floor_at);
+        }
+        let kept = previous
             .versions
             .iter()
-            .map(|version| Candidate { version: version.number, created_at: version.created_at });
-        let number = signing_version(candidates, self.minimum, now, publish_before_sign)?;
-        self.versions.iter().find(|version| version.number == number)
+            .filter(|listed| listed.version.number > newest && listed.at.elapsed() < patience);
+        // What is kept is newer than all that is listed, so the order stays.
+        let versions: Vec<_> = self
+            .versions
+            .iter()
+            .chain(kept)
+            .filter(|listed| listed.version.number >= floor)
+            .cloned()
+            .collect();
+        if !versions.is_empty() {
+            self.published = versions.iter().map(|_| OnceLock::new()).collect();
+            (self.versions, self.floor, self.floor_at) = (versions, floor, floor_at);
+        }
+        self
+    }
+
+    /// The version that signs at this time.
+    pub(crate) fn signing(&self, now: Timestamp) -> Option<&Arc<KeyVersion>> {
+        let number =
+            signing_version(self.candidates(), self.minimum, now, self.lifetimes.publish_before_sign)?;
+        self.versions().find(|version| version.number == number)
     }
 
     /// The oldest version that may sign.
     pub(crate) fn oldest(&self) -> Option<&Arc<KeyVersion>> {
-        self.versions.iter().find(|version| version.number >= self.minimum)
+        self.versions().find(|version| version.number >= self.minimum)
     }
 
-    /// Everything that verifiers may need.
-    pub(crate) fn published(&self) -> &Arc<JwkSet> {
-        &self.published
-    }
-
-    /// Takes the key set of the ring before this one when it is the same, so that nobody sees a change where none is.
-    pub(crate) fn succeed(&mut self, previous: &Self) {
-        if self.published == previous.published {
-            self.published = Arc::clone(&previous.published);
-        }
+    /// Everything that verifiers may need at this time.
+    pub(crate) fn published(&self, now: Timestamp) -> Arc<JwkSet> {
+        let candidates: Vec<_> = self.candidates().collect();
+        let signing = self.signing(now).map_or(0, |version| version.number);
+        let Lifetimes { publish_before_sign, token_ttl } = self.lifetimes;
+        let first = first_published(&candidates, signing, now, publish_before_sign, token_ttl);
+        let make = || {
+            Arc::new(JwkSet {
+                keys: self.versions().skip(first).map(|version| version.jwk.clone()).collect(),
+            })
+        };
+        self.published.get(first).map_or_else(make, |set| Arc::clone(set.get_or_init(make)))
     }
 
     /// The `kid` of a version whose public key is another one than in that ring: somebody deleted the key and made a
     /// new one of the same name.
     pub(crate) fn reused_kid(&self, previous: &Self) -> Option<&str> {
-        let differs =
-            |key: &&Jwk| previous.published.keys.iter().any(|old| old.kid() == key.kid() && old != *key);
-        self.published.keys.iter().find(differs).map(Jwk::kid)
+        let differs = |version: &&Arc<KeyVersion>| {
+            previous.versions().any(|old| old.number == version.number && old.jwk != version.jwk)
+        };
+        self.versions().find(differs).map(|version| version.jwk.kid())
+    }
+
+    /// When Vault's answer came.
+    pub(crate) fn read_at(&self) -> Instant {
+        self.read_at
     }
 
     /// The number of the newest version.
     pub(crate) fn newest(&self) -> u32 {
-        self.versions.last().map_or(0, |version| version.number)
+        self.versions.last().map_or(0, |listed| listed.version.number)
     }
-}
 
-fn check(data: &KeyData) -> Result<KeyKind, KeyRefusal> {
-    let Some(kind) = KeyKind::of_type(&data.kind) else {
-        return Err(match data.kind.as_str() {
-            "hmac" => KeyRefusal::Hmac,
-            "external-key" => KeyRefusal::External,
-            "aes128-gcm96" | "aes256-gcm96" | "chacha20-poly1305" | "xchacha20-poly1305" => {
-                KeyRefusal::Symmetric(data.kind.clone())
-            }
-            _ => KeyRefusal::Unsupported(data.kind.clone()),
-        });
-    };
-    if data.derived {
-        Err(KeyRefusal::Derived)
-    } else if data.soft_deleted {
-        Err(KeyRefusal::SoftDeleted)
-    } else if data.supports_signing == Some(false) {
-        Err(KeyRefusal::NotSigning)
-    } else {
-        Ok(kind)
+    fn versions(&self) -> impl Iterator<Item = &Arc<KeyVersion>> {
+        self.versions.iter().map(|listed| &listed.version)
     }
-}
 
-fn parse_version(
-    name: &KeyName,
-    key_kind: KeyKind,
-    number: String,
-    version: Value,
-) -> Result<(Arc<KeyVersion>, Jwk), KeyRefusal> {
-    let Some(number) = number.parse().ok().filter(|number| *number > 0) else {
-        return Err(KeyRefusal::VersionNumber(number));
-    };
-    let described: KeyVersionData =
-        serde_json::from_value(version).map_err(|error| KeyRefusal::VersionForm(number, error))?;
-    let verification = VerificationKey::parse(key_kind, &described.public_key)
-        .map_err(|error| KeyRefusal::PublicKey(number, error))?;
-    let kid = format!("{name}-{number}");
-    let algorithm = key_kind.algorithm();
-    let header = EncodedHeader::new(algorithm, &kid);
-    let jwk = Jwk::new(kid, algorithm, verification.public().clone());
-    Ok((
-        Arc::new(KeyVersion {
-            number,
-            algorithm,
-            header,
-            key: verification,
-            created_at: described.creation_time,
-        }),
-        jwk,
-    ))
+    fn candidates(&self) -> impl Iterator<Item = Candidate> + Clone {
+        self.versions.iter().map(|listed| listed.version.candidate())
+    }
 }

@@ -6,28 +6,46 @@
 //! choice is made from what Vault says about the age of each version, the same on every replica. And Vault answers many
 //! mistakes with status 200 and a signature that no JWT library accepts, so nothing leaves that was not verified here.
 //!
-//! From the outside in: `signer` is the port and the background work, `session` a call with a valid token, `auth` where
-//! that token comes from (`login` in a cluster), `client` one call, `wire` its JSON; `key_ring`, `public_key`,
-//! `signature` and `rotation` are pure.
+//! A call to Vault costs a round trip, and a batch of a hundred signatures hardly more than one, so exchanges that come
+//! at the same time share their calls.
+//!
+//! From the outside in: `signer` is the port and the background work; `lanes` and `queue` gather callers into calls,
+//! `batch` serves one call's callers, `remedy` says what is repeated; `transit` is the engine: `keys` reads the key,
+//! `sign_calls` asks for signatures. `session` is a call with a valid token, `auth` where that token comes from (`login`
+//! in a cluster), `client` one call, `wire` and `sign_wire` its JSON. `key_ring`, `key_version`, `public_key`,
+//! `sign_answer`, `signature` and `rotation` are pure.
 //!
 //! The invariant: what [`VaultSigner`] returns verifies with the published key that its `kid` names.
 
 mod auth;
+mod batch;
+mod choices;
 mod client;
 mod error;
-mod jitter;
 mod key_ring;
+mod key_version;
 mod keys;
+mod lanes;
 mod login;
+mod outcomes;
 mod public_key;
+mod queue;
+mod refusal;
+mod remedy;
 mod rotation;
 mod session;
 mod settings;
+mod sign_answer;
+mod sign_calls;
+mod sign_wire;
 mod signature;
 mod signer;
+mod transit;
 mod wire;
 
+pub use choices::{RsaAlgorithm, VerifySignatures};
 pub use settings::{
-    KeyName, KubernetesLogin, MountPath, Namespace, SettingError, VaultAuth, VaultSettings, check_token,
+    KeyName, KubernetesLogin, LARGEST_BATCH, MountPath, Namespace, SettingError, VaultAuth, VaultSettings,
+    check_token,
 };
 pub use signer::VaultSigner;

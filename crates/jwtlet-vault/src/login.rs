@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use jwtlet_core::upstream::chain;
-use jwtlet_upstream::CredentialFile;
+use jwtlet_upstream::{CredentialFile, jittered};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, de::IgnoredAny};
 use serde_json::json;
@@ -18,8 +18,8 @@ use tracing::{info, warn};
 use crate::{
     KubernetesLogin,
     client::{Call, Client},
-    error::{Refusal, VaultError},
-    jitter::jittered,
+    error::VaultError,
+    refusal::Refusal,
     wire::Auth,
 };
 

@@ -1,14 +1,19 @@
 //! Calls with a valid token.
 
+use std::time::{Duration, Instant};
+
+use jwtlet_core::upstream::chain;
 use jwtlet_upstream::Answer;
 use serde::de::DeserializeOwned;
-use tracing::info;
+use tokio::time::sleep;
+use tracing::{debug, info};
 
 use crate::{
     VaultSettings,
     auth::TokenSource,
     client::{Call, Client},
     error::VaultError,
+    remedy::Attempts,
 };
 
 /// A client together with the token that it uses.
@@ -16,11 +21,17 @@ use crate::{
 pub(crate) struct Session {
     client: Client,
     source: TokenSource,
+    /// How long an exchange waits altogether.
+    patience: Duration,
 }
 
 impl Session {
     pub(crate) fn new(settings: &VaultSettings) -> Self {
-        Self { client: Client::new(settings), source: TokenSource::new(&settings.auth) }
+        Self {
+            client: Client::new(settings),
+            source: TokenSource::new(&settings.auth),
+            patience: settings.request_timeout,
+        }
     }
 
     /// Sends a call with the token. When that is refused and another token can be had, once more with that one.
@@ -46,13 +57,32 @@ impl Session {
         content.data.ok_or_else(|| VaultError::NoData(call.path.to_owned()))
     }
 
+    /// Like [`Session::data`], and again after a pause while there is hope, for a call that changes nothing.
+    pub(crate) async fn data_patiently<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, VaultError> {
+        let start = Instant::now();
+        let mut attempts = Attempts::first();
+        loop {
+            let error = match self.data(call).await {
+                Err(error) if error.remedy().pause && attempts.may_go_on(&error) => error,
+                outcome => return outcome,
+            };
+            let pause = attempts.pause().max(error.retry_after().unwrap_or_default());
+            if start.elapsed() + pause >= self.patience {
+                return Err(error);
+            }
+            debug!(path = call.path, error = chain(&error), "asking once more");
+            sleep(pause).await;
+            attempts.another();
+        }
+    }
+
     /// Logs in or renews when it is time.
     pub(crate) async fn keep_token(&self) -> Result<(), VaultError> {
         self.source.keep(&self.client).await
     }
 
     /// How long until [`Session::keep_token`] has something to do; `None` when it never has.
-    pub(crate) fn token_due_in(&self) -> Option<std::time::Duration> {
+    pub(crate) fn token_due_in(&self) -> Option<Duration> {
         self.source.due_in()
     }
 }

@@ -7,6 +7,8 @@ use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use secrecy::SecretString;
 
+use crate::choices::{RsaAlgorithm, VerifySignatures};
+
 /// Why a setting cannot be used. Displays as a rule that follows the name of the setting: "must not be empty".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
@@ -22,6 +24,12 @@ pub enum SettingError {
     /// Not a token.
     #[error("must be one word of printable ASCII")]
     Token,
+    /// Not a way to check signatures.
+    #[error("must be \"sampled\" or \"always\"")]
+    VerifySignatures,
+    /// Not an algorithm that RSA keys sign with.
+    #[error("must be \"RS256\" or \"PS256\"")]
+    RsaAlgorithm,
 }
 
 fn is_word(byte: u8) -> bool {
@@ -140,7 +148,21 @@ pub struct VaultSettings {
     pub request_timeout: Duration,
     /// How old a key version must be before it signs. At least as long as verifiers cache the key set.
     pub publish_before_sign: Duration,
+    /// How long issued tokens live, and so how long a version stays published after it was superseded.
+    pub token_ttl: Duration,
+    /// The most signatures that one call asks for: 1 to [`LARGEST_BATCH`].
+    pub max_batch: usize,
+    /// The most calls for signatures that are under way at once, from 1.
+    pub max_in_flight: usize,
+    /// Which signatures of a batch are verified before they leave.
+    pub verify_signatures: VerifySignatures,
+    /// What RSA keys sign with.
+    pub signature_algorithm: RsaAlgorithm,
 }
+
+/// The most signatures that one call can ask for: OpenBao refuses a request of more than 1000 JSON strings, of which
+/// each signature takes four and the rest of the request ten.
+pub const LARGEST_BATCH: usize = 240;
 
 #[cfg(test)]
 mod tests {

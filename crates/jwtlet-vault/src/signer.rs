@@ -1,73 +1,47 @@
 //! The port, and the work in the background that keeps it ready.
 
-use std::{sync::Arc, time::Duration};
-
-use arc_swap::ArcSwapOption;
-use jiff::Timestamp;
-use jwtlet_core::{
-    Signer, UpstreamError,
-    health::Health,
-    jwk::JwkSet,
-    jws::{CompactJws, SigningInput},
-    upstream::chain,
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
 };
-use jwtlet_upstream::HealthCell;
-use tokio::{select, sync::Notify, time};
-use tracing::{debug, info, warn};
+
+use jiff::Timestamp;
+use jwtlet_core::{Signer, UpstreamError, health::Health, jwk::JwkSet, jws::CompactJws};
+use jwtlet_upstream::{Backoff, jittered};
+use tokio::{select, time};
 
 use crate::{
     VaultSettings,
-    error::VaultError,
-    jitter::{Backoff, jittered},
-    key_ring::KeyRing,
-    keys::Keys,
-    session::Session,
+    error::{VaultError, upstream_error},
+    lanes::Lanes,
 };
 
-/// How often the key is read, so that a new version is noticed well within a minute.
-const REFRESH: Duration = Duration::from_secs(30);
-
-/// What is signed to learn whether signing works. It is not of the form of a JWS signing input, so its signature is
-/// good for nothing else.
-const TRIAL: &[u8] = b"jwtlet asks whether it may sign";
+/// The pauses of the background work while it does not get through.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Signs with a transit key.
 ///
 /// Made without contacting anything; [`VaultSigner::run`] has to be polled, it makes and keeps the signer ready.
+/// Signatures are asked for in tasks of the Tokio runtime that [`Signer::sign`] is called in.
 #[derive(Debug)]
 pub struct VaultSigner {
-    session: Session,
-    keys: Keys,
-    publish_before_sign: Duration,
-    deadline: Duration,
-    refresh: Duration,
-    health: HealthCell,
-    /// Wakes the background work.
-    failed: Notify,
-    /// Why the key could not be read, until it was read for the first time.
-    last_failure: ArcSwapOption<VaultError>,
+    lanes: Arc<Lanes>,
 }
 
 impl VaultSigner {
     /// Names the settings; nothing is contacted and no file is read.
     #[must_use]
     pub fn new(settings: &VaultSettings) -> Self {
-        Self {
-            session: Session::new(settings),
-            keys: Keys::new(settings),
-            publish_before_sign: settings.publish_before_sign,
-            deadline: settings.request_timeout,
-            refresh: REFRESH,
-            health: HealthCell::default(),
-            failed: Notify::new(),
-            last_failure: ArcSwapOption::empty(),
-        }
+        Self { lanes: Arc::new(Lanes::new(settings)) }
     }
 
-    /// Reads the key at another interval than every 30 seconds.
+    /// Reads the key at another interval than every 30 seconds. To be called before the signer is used.
     #[must_use]
     pub fn with_refresh_interval(mut self, interval: Duration) -> Self {
-        self.refresh = interval;
+        if let Some(lanes) = Arc::get_mut(&mut self.lanes) {
+            lanes.transit.keys.refresh_interval = interval;
+        }
         self
     }
 
@@ -75,111 +49,71 @@ impl VaultSigner {
     /// reads the key again and renews the login when it is time, and at once after a failed signature. Never ends; drop
     /// the future to stop.
     pub async fn run(&self) {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut failure = None;
         loop {
-            match self.round().await {
+            match self.round(failure.take()).await {
                 Ok(()) => {
-                    backoff = Backoff::new();
-                    self.rest().await;
+                    backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+                    failure = self.rest().await;
                 }
                 Err(error) => {
-                    self.report(&error);
-                    self.last_failure.store(Some(Arc::new(error)));
-                    time::sleep(backoff.next()).await;
+                    failure = Some(Instant::now());
+                    self.lanes.outcomes.obstructed(error);
+                    time::sleep(backoff.pause()).await;
                 }
             }
         }
     }
 
-    /// Waits until there is something to do.
-    async fn rest(&self) {
-        let refresh = jittered(self.refresh);
-        let due = self.session.token_due_in().map_or(refresh, |due| due.min(refresh));
+    /// Waits until there is something to do. Returns when a signature was refused, if that is what there is.
+    async fn rest(&self) -> Option<Instant> {
+        let transit = &self.lanes.transit;
+        let refresh = jittered(transit.keys.refresh_interval);
+        let due = transit.session.token_due_in().map_or(refresh, |due| due.min(refresh));
         select! {
-            () = time::sleep(due) => {}
-            // Not at once: failures under load come in crowds, and one look serves them all.
-            () = self.failed.notified() => time::sleep(Backoff::new().next()).await,
+            () = time::sleep(due) => None,
+            failure = self.lanes.outcomes.failure() => {
+                // Not at once: failures under load come in crowds, and one look serves them all.
+                time::sleep(jittered(FIRST_PAUSE)).await;
+                Some(failure)
+            }
         }
     }
 
     /// One round of the background work.
-    async fn round(&self) -> Result<(), VaultError> {
-        self.session.keep_token().await?;
-        let ring = self.keys.refresh(&self.session).await?;
-        if self.health.get() != Health::Ready {
-            // Reading the key and signing are different rights, so only a signature shows that exchanges will succeed.
-            if let Some(version) = ring.oldest() {
-                self.keys.sign(&self.session, version, TRIAL).await?;
-            }
-            self.report_success();
-        }
-        Ok(())
-    }
-
-    async fn sign_or_repeat(&self, payload: &[u8], now: Timestamp) -> Result<CompactJws, VaultError> {
-        let Some(ring) = self.keys.ring() else {
-            return Err(VaultError::NotReady(self.last_failure.load_full()));
+    async fn round(&self, failure: Option<Instant>) -> Result<(), Arc<VaultError>> {
+        let Lanes { transit, outcomes, .. } = &*self.lanes;
+        transit.session.keep_token().await?;
+        let ring = match failure {
+            Some(failure) => transit.refresh_after(failure).await?,
+            None => transit.refresh().await?,
         };
-        match self.sign_with(&ring, payload, now).await {
-            Err(error) if error.may_be_stale_key() => {
-                debug!(error = chain(&error), "reading the key anew before signing once more");
-                let ring = self.keys.refresh_after(&self.session, &ring).await?;
-                self.sign_with(&ring, payload, now).await
-            }
-            outcome => outcome,
+        if outcomes.health() != Health::Ready {
+            transit.try_out(&ring).await?;
+            outcomes.succeeded();
         }
-    }
-
-    async fn sign_with(
-        &self,
-        ring: &KeyRing,
-        payload: &[u8],
-        now: Timestamp,
-    ) -> Result<CompactJws, VaultError> {
-        // A ring has a version that may sign, or it would not have been made.
-        let version = ring.signing(now, self.publish_before_sign).ok_or(VaultError::NotReady(None))?;
-        let input = SigningInput::new(&version.header, payload);
-        let signature = self.keys.sign(&self.session, version, input.as_bytes()).await?;
-        Ok(input.join(&signature))
-    }
-
-    fn report_success(&self) {
-        if self.health.succeeded() {
-            info!("Vault signs");
-        }
-    }
-
-    fn report(&self, error: &VaultError) {
-        if self.health.failed(error.operator_text()) {
-            warn!(error = chain(error), "Vault cannot sign");
-        }
+        outcomes.unobstructed();
+        Ok(())
     }
 }
 
 impl Signer for VaultSigner {
     async fn sign(&self, payload: &[u8], now: Timestamp) -> Result<CompactJws, UpstreamError> {
-        let outcome = time::timeout(self.deadline, self.sign_or_repeat(payload, now)).await;
-        match outcome.unwrap_or(Err(VaultError::Deadline)) {
-            Ok(jws) => {
-                self.report_success();
-                Ok(jws)
-            }
-            Err(error) => {
-                // Before the key was read, the background work knows better why than this exchange does.
-                if !matches!(error, VaultError::NotReady(_)) {
-                    self.report(&error);
-                    self.failed.notify_one();
-                }
-                Err(error.into())
-            }
-        }
+        self.lanes.sign(payload, now).await.map_err(upstream_error)
     }
 
-    fn published_keys(&self) -> Option<Arc<JwkSet>> {
-        self.keys.ring().map(|ring| Arc::clone(ring.published()))
+    fn published_keys(&self, now: Timestamp) -> Option<Arc<JwkSet>> {
+        Some(self.lanes.transit.ring()?.published(now))
     }
 
     fn health(&self) -> Health {
-        self.health.get()
+        let Lanes { transit, outcomes, .. } = &*self.lanes;
+        match outcomes.health() {
+            Health::Ready if transit.keys.is_stale() => {
+                Health::NotReady("the signing key was not read for a long time; the log says why".into())
+            }
+            health => health,
+        }
     }
 }

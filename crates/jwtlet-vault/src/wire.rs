@@ -1,11 +1,10 @@
 //! The JSON of Vault's API, as far as jwtlet reads and writes it. Unknown members are ignored: every version adds some.
 
-use std::{collections::HashMap, fmt};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
-use jwtlet_core::jws::Algorithm;
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// What every successful answer is wrapped in.
@@ -57,6 +56,9 @@ pub(crate) struct KeyData {
     /// 0 means no minimum.
     #[serde(default)]
     pub(crate) min_encryption_version: u32,
+    /// Versions below it are not listed.
+    #[serde(default)]
+    pub(crate) min_decryption_version: u32,
     /// By version number. What is behind a number depends on the type of the key, so it is read after the type was
     /// checked: an object for asymmetric types, a number for symmetric ones.
     #[serde(default)]
@@ -68,40 +70,4 @@ pub(crate) struct KeyData {
 pub(crate) struct KeyVersionData {
     pub(crate) public_key: String,
     pub(crate) creation_time: Timestamp,
-}
-
-/// A request for a signature. The hash is always in the body: in the path it would need a policy of its own.
-#[derive(Serialize)]
-pub(crate) struct SignRequest {
-    input: String,
-    key_version: u32,
-    marshaling_algorithm: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hash_algorithm: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    signature_algorithm: Option<&'static str>,
-}
-
-impl SignRequest {
-    /// The parameters that make Vault produce what the JWS algorithm needs (RFC 7518 §3.3, §3.4; RFC 8037 §3.1).
-    pub(crate) fn new(algorithm: Algorithm, key_version: u32, input: String) -> Self {
-        let (hash_algorithm, signature_algorithm) = match algorithm {
-            Algorithm::EdDSA => (None, None),
-            Algorithm::ES256 => (Some("sha2-256"), None),
-            Algorithm::RS256 => (Some("sha2-256"), Some("pkcs1v15")),
-        };
-        Self { input, key_version, marshaling_algorithm: "jws", hash_algorithm, signature_algorithm }
-    }
-}
-
-impl fmt::Debug for SignRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SignRequest").field("key_version", &self.key_version).finish_non_exhaustive()
-    }
-}
-
-/// The answer to a request for a signature.
-#[derive(Deserialize)]
-pub(crate) struct SignData {
-    pub(crate) signature: String,
 }

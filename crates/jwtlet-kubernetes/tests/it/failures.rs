@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 
 use crate::support::Cluster;
 
-/// The next review fails in this way, which is an outage; the one after it works. Gives the causes.
+/// Reviews fail in this way, which is an outage; when that is over they work. Gives the causes.
 async fn outage(fault: Fault) -> String {
     let cluster = Cluster::start().await;
     cluster.accepts().await;
-    cluster.kubernetes.faults().next(1, fault);
+    cluster.kubernetes.faults().always(fault);
     let (_, causes) = cluster.is_unavailable().await;
     assert!(cluster.reported().is_some(), "{causes}");
+    cluster.kubernetes.faults().clear();
     cluster.accepts().await;
     assert_eq!(cluster.reported(), None);
     causes
@@ -30,13 +31,15 @@ async fn statuses_that_are_not_about_the_token_are_an_outage() {
 
 #[tokio::test]
 async fn the_advice_on_when_to_come_back_is_kept() {
-    let cluster = Cluster::start().await;
     for seconds in [1, 5, 32] {
+        // Each on its own: while the pause of one lasts, the next is not asked for.
+        let cluster = Cluster::start().await;
         let wait = Duration::from_secs(seconds);
         cluster.kubernetes.faults().next(1, Fault::too_many_requests(wait));
         assert_eq!(cluster.is_unavailable().await.0, Some(wait));
     }
-    cluster.kubernetes.faults().next(1, Fault::status(503).with_header("retry-after", "9"));
+    let cluster = Cluster::start().await;
+    cluster.kubernetes.faults().always(Fault::status(503).with_header("retry-after", "9"));
     assert_eq!(cluster.is_unavailable().await.0, Some(Duration::from_secs(9)));
 }
 
@@ -131,7 +134,7 @@ async fn connections_are_kept_and_used_again() {
     for _ in 0..20 {
         cluster.accepts().await;
     }
-    cluster.kubernetes.faults().next(1, Fault::status(500));
+    cluster.kubernetes.faults().next(1, Fault::status(400));
     cluster.is_unavailable().await;
     cluster.accepts().await;
     assert_eq!((cluster.kubernetes.connections(), cluster.kubernetes.reviews()), (1, 21));

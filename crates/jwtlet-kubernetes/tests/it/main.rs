@@ -6,6 +6,7 @@
     reason = "helpers of tests end the test, like the tests themselves"
 )]
 
+mod cached;
 mod credentials;
 mod failures;
 mod health;

@@ -49,6 +49,10 @@ impl Cluster {
             require_service_account: true,
             connect_timeout: Duration::from_secs(2),
             request_timeout: Duration::from_secs(5),
+            review_cache_ttl: Duration::ZERO,
+            review_cache_max_entries: 1_000,
+            max_concurrent_reviews: 64,
+            max_waiting_reviews: 64,
         };
         change(&mut settings);
         Self { verifier: KubernetesVerifier::new(settings), kubernetes, uid, files }

@@ -6,15 +6,19 @@ mod check;
 mod reader;
 mod source;
 
-use std::{collections::BTreeMap, ffi::OsString, fmt, fs, net::IpAddr, path::Path};
+use std::{collections::BTreeMap, ffi::OsString, fmt, fs, net::IpAddr, path::Path, time::Duration};
 
 use jwtlet_core::{Audience, ClientIdentifier, mapping::ClaimRules, role::Role};
 use jwtlet_kubernetes::KubernetesSettings;
-use jwtlet_vault::{KubernetesLogin, VaultAuth, VaultSettings};
+use jwtlet_vault::{KubernetesLogin, LARGEST_BATCH, VaultAuth, VaultSettings};
 use secrecy::SecretString;
 
 pub use reader::Problem;
 use reader::Reader;
+
+/// What OpenBao takes in one request.
+#[expect(clippy::cast_possible_wrap, reason = "a small constant")]
+const MAX_BATCH: i64 = LARGEST_BATCH as i64;
 
 /// Everything that the operator decides.
 #[derive(Debug, Clone)]
@@ -150,7 +154,8 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let management_audience =
         reader.optional("management.client_audience", |given| given.parse(check::audience));
     let own_token_file = cluster.as_ref().map(|(settings, _)| settings.token_file.clone());
-    let vault = read_vault(reader, own_token_file.unwrap_or_default(), &mut warnings);
+    let token_ttl_secs = token.as_ref().map_or(0, |token| token.ttl_secs);
+    let vault = read_vault(reader, own_token_file.unwrap_or_default(), token_ttl_secs, &mut warnings);
     let service_accounts_only = cluster.as_ref().is_none_or(|(settings, _)| settings.require_service_account);
     let roles = reader.entries("service_accounts", |name, given| {
         Ok((check::role_holder(name, service_accounts_only)?, check::roles(&given.texts()?)?))
@@ -206,6 +211,14 @@ fn read_kubernetes(reader: &mut Reader) -> Option<(KubernetesSettings, String)> 
         reader.with_default("k8s.connect_timeout", check::seconds(5), |given| given.duration(1, 300));
     let request_timeout =
         reader.with_default("k8s.request_timeout", check::seconds(10), |given| given.duration(1, 300));
+    let review_cache_ttl =
+        reader.with_default("k8s.review_cache_ttl", check::seconds(10), |given| given.duration(0, 300));
+    let review_cache_max_entries =
+        reader.with_default("k8s.review_cache_max_entries", 100_000, |given| given.integer(1, 10_000_000));
+    let max_concurrent_reviews =
+        reader.with_default("k8s.max_concurrent_reviews", 64, |given| given.integer(1, 10_000));
+    let max_waiting_reviews =
+        reader.with_default("k8s.max_waiting_reviews", 1_024, |given| given.integer(0, 100_000));
     let settings = KubernetesSettings {
         api_server_url: api_server_url?,
         token_file,
@@ -213,6 +226,10 @@ fn read_kubernetes(reader: &mut Reader) -> Option<(KubernetesSettings, String)> 
         require_service_account,
         connect_timeout,
         request_timeout,
+        review_cache_ttl,
+        review_cache_max_entries,
+        max_concurrent_reviews,
+        max_waiting_reviews,
     };
     Some((settings, cluster_issuer?))
 }
@@ -239,6 +256,7 @@ fn read_token(reader: &mut Reader, warnings: &mut Vec<String>) -> Option<TokenCo
 fn read_vault(
     reader: &mut Reader,
     own_token_file: std::path::PathBuf,
+    token_ttl_secs: u32,
     warnings: &mut Vec<String>,
 ) -> Option<VaultSettings> {
     let ways = ["vault.token_file", "vault.token", "vault.kubernetes_role"];
@@ -264,6 +282,11 @@ fn read_vault(
         reader.with_default("vault.publish_before_sign", check::seconds(600), |given| {
             given.duration(300, 86_400)
         });
+    let max_batch = reader.with_default("vault.max_batch", 200, |given| given.integer(1, MAX_BATCH));
+    let max_in_flight = reader.with_default("vault.max_in_flight", 4, |given| given.integer(1, 1_024));
+    let verify_signatures = reader.optional("vault.verify_signatures", |given| given.parse(check::from_str));
+    let signature_algorithm =
+        reader.optional("vault.signature_algorithm", |given| given.parse(check::from_str));
     match set.as_slice() {
         [_] => {}
         [] => reader.problem(
@@ -309,5 +332,10 @@ fn read_vault(
         connect_timeout,
         request_timeout,
         publish_before_sign,
+        token_ttl: Duration::from_secs(token_ttl_secs.into()),
+        max_batch,
+        max_in_flight,
+        verify_signatures: verify_signatures.unwrap_or_default(),
+        signature_algorithm: signature_algorithm.unwrap_or_default(),
     })
 }

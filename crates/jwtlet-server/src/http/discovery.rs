@@ -14,6 +14,7 @@ use jwtlet_core::Signer;
 use serde::Serialize;
 
 use super::{Service, error::Problem};
+use crate::clock;
 
 const JWKS_PATH: &str = "/.well-known/jwks.json";
 const OAUTH_PATH: &str = "/.well-known/oauth-authorization-server";
@@ -57,7 +58,7 @@ struct Metadata<'a> {
 async fn metadata(State(service): State<Arc<Service>>) -> Response {
     let issuer = &service.exchange.profile().issuer;
     let base = issuer.trim_end_matches('/');
-    let keys = service.exchange.signer().published_keys();
+    let keys = service.exchange.signer().published_keys(clock::now());
     let mut algorithms: Vec<_> =
         keys.iter().flat_map(|set| &set.keys).map(|key| key.algorithm().name()).collect();
     algorithms.dedup();
@@ -79,7 +80,7 @@ async fn metadata(State(service): State<Arc<Service>>) -> Response {
 }
 
 async fn jwks(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
-    let Some(keys) = service.exchange.signer().published_keys() else {
+    let Some(keys) = service.exchange.signer().published_keys(clock::now()) else {
         return keys_unknown();
     };
     let Ok(body) = serde_json::to_vec(keys.as_ref()) else {

@@ -162,6 +162,10 @@ fn what_is_not_set_has_its_documented_default() {
             require_service_account: true,
             connect_timeout: 5s,
             request_timeout: 10s,
+            review_cache_ttl: 10s,
+            review_cache_max_entries: 100000,
+            max_concurrent_reviews: 64,
+            max_waiting_reviews: 1024,
         },
         cluster_issuer: "https://kubernetes.default.svc.cluster.local",
         token: TokenConfig {
@@ -192,6 +196,11 @@ fn what_is_not_set_has_its_documented_default() {
             connect_timeout: 5s,
             request_timeout: 5s,
             publish_before_sign: 600s,
+            token_ttl: 3600s,
+            max_batch: 200,
+            max_in_flight: 4,
+            verify_signatures: Sampled,
+            signature_algorithm: Rs256,
         },
         roles: {},
         warnings: [
@@ -213,19 +222,17 @@ fn unknown_keys_are_refused_and_their_values_not_shown() {
     (JWTLET__): is not a key of this version; allowed here: issuer, token_exchange_port, management_port, bind, log_format, storage_backend, k8s, token, management, vault, service_accounts
     isuer (jwtlet.toml:1): is not a key of this version; allowed here: issuer, token_exchange_port, management_port, bind, log_format, storage_backend, k8s, token, management, vault, service_accounts
     k9s (jwtlet.toml:16): is not a key of this version; allowed here: issuer, token_exchange_port, management_port, bind, log_format, storage_backend, k8s, token, management, vault, service_accounts
-    vault.tokens (jwtlet.toml:14): is not a key of this version; allowed here: url, token_file, token, kubernetes_role, kubernetes_mount, key_name, transit_mount, namespace, ca_file, connect_timeout, request_timeout, publish_before_sign
-    vault.tokn (JWTLET__VAULT__TOKN): is not a key of this version; allowed here: url, token_file, token, kubernetes_role, kubernetes_mount, key_name, transit_mount, namespace, ca_file, connect_timeout, request_timeout, publish_before_sign
+    vault.tokens (jwtlet.toml:14): is not a key of this version; allowed here: url, token_file, token, kubernetes_role, kubernetes_mount, key_name, transit_mount, namespace, ca_file, connect_timeout, request_timeout, publish_before_sign, max_batch, max_in_flight, verify_signatures, signature_algorithm
+    vault.tokn (JWTLET__VAULT__TOKN): is not a key of this version; allowed here: url, token_file, token, kubernetes_role, kubernetes_mount, key_name, transit_mount, namespace, ca_file, connect_timeout, request_timeout, publish_before_sign, max_batch, max_in_flight, verify_signatures, signature_algorithm
     ");
 }
 
 #[test]
 fn keys_of_later_versions_are_unknown_rather_than_ignored() {
     for line in [
-        "k8s|review_cache_ttl = \"10s\"",
         "storage_backend|path = \"jwtlet.db\"",
         "storage_backend|url = \"postgresql://u:p@h/jwtlet\"",
         "storage_backend.pool|max_connections = 5",
-        "vault|max_batch = 64",
         "audit|file = \"x\"",
     ] {
         let problems = problems(&with(line), &[]);

@@ -207,6 +207,7 @@ fn config_text(issuer: &str, kubernetes: &Kubernetes, vault: &Vault, files: &Tem
         [k8s]
         api_server_url = "{api_server}"
         cluster_issuer = "{cluster_issuer}"
+        review_cache_ttl = "0s"
         token_file = "{files}/reviewer-token"
         connect_timeout = "2s"
         request_timeout = "2s"

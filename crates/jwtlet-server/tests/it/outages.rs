@@ -49,8 +49,7 @@ async fn when_kubernetes_fails_the_client_is_told_to_try_again() {
     let server = impatient().await;
     let faults = server.kubernetes.faults();
     for (fault, retry_after) in [
-        (Fault::too_many_requests(Duration::from_secs(7)), "7"),
-        (Fault::too_many_requests(Duration::from_hours(24)), "300"),
+        (Fault::too_many_requests(Duration::from_secs(2)), "2"),
         (Fault::status(429), "1"),
         (Fault::kubernetes(500, "InternalError", "etcd is gone"), "1"),
         (Fault::status(502), "1"),

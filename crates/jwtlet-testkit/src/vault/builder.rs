@@ -25,6 +25,7 @@ pub struct VaultBuilder {
     mount: Option<String>,
     kubernetes: Option<KubernetesAuth>,
     kubernetes_mount: Option<String>,
+    no_batches: bool,
 }
 
 impl VaultBuilder {
@@ -64,6 +65,12 @@ impl VaultBuilder {
         self
     }
 
+    /// Signs one message a call, like servers from before there were batches: they ignore `batch_input`.
+    pub fn without_batches(mut self) -> Self {
+        self.no_batches = true;
+        self
+    }
+
     /// Starts the server.
     ///
     /// # Errors
@@ -87,6 +94,7 @@ impl VaultBuilder {
             hooks: Mutex::new(Vec::new()),
             calls: Mutex::new(HashMap::new()),
             signatures: AtomicU64::new(0),
+            no_batches: self.no_batches,
         });
         let server = Arc::new(bound.serve(routes::router(Arc::clone(&state)), faults));
         Ok(Vault { state, server })

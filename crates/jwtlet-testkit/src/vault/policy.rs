@@ -18,6 +18,7 @@ pub struct TokenPolicy {
 pub(super) enum Grant {
     Root,
     Nothing,
+    Reader { key: String },
     Signer { key: String, create: bool },
 }
 
@@ -44,6 +45,11 @@ impl TokenPolicy {
     /// Like [`TokenPolicy::signer`], and creating the key.
     pub fn signer_and_creator(key: impl Into<String>) -> Self {
         Self::new(Grant::Signer { key: key.into(), create: true })
+    }
+
+    /// Reading this key, and not signing with it.
+    pub fn reader(key: impl Into<String>) -> Self {
+        Self::new(Grant::Reader { key: key.into() })
     }
 
     /// Nothing but looking at itself and renewing itself.
@@ -93,6 +99,7 @@ impl TokenPolicy {
         match &self.grant {
             Grant::Root => vec!["root".to_owned()],
             Grant::Nothing => vec!["default".to_owned()],
+            Grant::Reader { key } => vec!["default".to_owned(), format!("read-{key}")],
             Grant::Signer { key, .. } => vec!["default".to_owned(), format!("sign-{key}")],
         }
     }
@@ -104,12 +111,15 @@ impl TokenPolicy {
         {
             return true;
         }
-        let Grant::Signer { key, create } = &self.grant else {
-            return self.grant == Grant::Root;
+        let (key, sign, create) = match &self.grant {
+            Grant::Root => return true,
+            Grant::Nothing => return false,
+            Grant::Reader { key } => (key, false, false),
+            Grant::Signer { key, create } => (key, true, *create),
         };
         match operation {
-            Operation::Update if path == format!("{mount}/sign/{key}") => true,
-            Operation::Update => *create && path == format!("{mount}/keys/{key}"),
+            Operation::Update if path == format!("{mount}/sign/{key}") => sign,
+            Operation::Update => create && path == format!("{mount}/keys/{key}"),
             Operation::Read => path == format!("{mount}/keys/{key}"),
             Operation::List | Operation::Delete => false,
         }

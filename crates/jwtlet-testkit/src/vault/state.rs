@@ -32,4 +32,6 @@ pub(super) struct State {
     pub(super) hooks: Mutex<Vec<AnswerHook>>,
     pub(super) calls: Mutex<HashMap<String, u64>>,
     pub(super) signatures: AtomicU64,
+    /// Whether `batch_input` is a parameter that nobody knows.
+    pub(super) no_batches: bool,
 }

@@ -79,3 +79,15 @@ async fn a_request_holds_at_most_a_thousand_strings() {
     assert_eq!(status, 400);
     assert!(answer["errors"][0].as_str().unwrap().contains("exceeded maximum number of strings"));
 }
+
+#[tokio::test]
+async fn a_server_without_batches_signs_the_input_that_is_not_there() {
+    let server = Vault::builder().without_batches().start().await.unwrap();
+    server.create_key("k", KeyType::Ed25519).unwrap();
+    let (status, body) = sign(&server, json!({ "batch_input": [{ "input": "YQ==" }] })).await;
+    assert_eq!(status, 200);
+    assert!(body["data"]["batch_results"].is_null());
+    let (_, empty) = sign(&server, json!({ "input": "" })).await;
+    assert_eq!(body["data"]["signature"], empty["data"]["signature"]);
+    assert_eq!(body["warnings"], json!(["Endpoint ignored these unrecognized parameters: [batch_input]"]));
+}

@@ -26,6 +26,15 @@ pub(crate) struct Role {
     pub(crate) max_ttl: Option<Duration>,
 }
 
+/// A limit on the rate of requests that is used up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Quota {
+    /// How long the server says no.
+    pub(crate) seconds: u64,
+    /// Whether it says for how long.
+    pub(crate) says_so: bool,
+}
+
 /// A server under test, with a transit engine at `transit`.
 pub(crate) trait Backend: Sized {
     async fn start() -> Self;
@@ -54,6 +63,12 @@ pub(crate) trait Backend: Sized {
     async fn seal(&self);
 
     async fn unseal(&self);
+
+    /// Lets one request pass every so many seconds, or says no with `Retry-After` if it is to.
+    async fn set_quota(&self, quota: Quota);
+
+    /// Lets all requests pass again.
+    async fn lift_quota(&self);
 
     /// A call to the API as root that has to succeed.
     async fn root(&self, method: Method, path: &str, body: Value) {

@@ -54,7 +54,7 @@ async fn no_secret_is_logged_at_any_level() {
     let jws = running.sign().await.unwrap();
     backend.refuse_login_token().await;
     running.signs().await;
-    backend.vault.faults().next_on_path(1, "/v1/transit/sign", Fault::Garbage);
+    backend.vault.faults().next_on_path(2, "/v1/transit/sign", Fault::Garbage);
     is_unavailable(running.sign().await);
 
     let wrapped = directory.path().join("wrapped");

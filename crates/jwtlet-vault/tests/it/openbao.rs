@@ -4,7 +4,7 @@ use http::Method;
 use jwtlet_testkit::{Kubernetes, OpenBao};
 use serde_json::{Value, json};
 
-use crate::backend::{Backend, Rights, Role};
+use crate::backend::{Backend, Quota, Rights, Role};
 
 pub(crate) struct RealOpenBao {
     server: OpenBao,
@@ -97,5 +97,17 @@ impl Backend for RealOpenBao {
 
     async fn unseal(&self) {
         self.server.unseal().await.unwrap();
+    }
+
+    async fn set_quota(&self, quota: Quota) {
+        let headers = json!({ "enable_rate_limit_response_headers": quota.says_so });
+        self.root(Method::POST, "sys/quotas/config", headers).await;
+        // It holds for every path but those of the quotas themselves, so the rest of the test goes on as root.
+        let limit = json!({ "path": "transit/", "rate": 1, "interval": format!("{}s", quota.seconds) });
+        self.root(Method::POST, "sys/quotas/rate-limit/signing", limit).await;
+    }
+
+    async fn lift_quota(&self) {
+        self.root(Method::DELETE, "sys/quotas/rate-limit/signing", Value::Null).await;
     }
 }

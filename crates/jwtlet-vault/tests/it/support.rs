@@ -3,20 +3,22 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use jsonwebtoken::{DecodingKey, Validation, decode, decode_header, jwk};
 use jwtlet_core::{Signer, UpstreamError, health::Health, jws::CompactJws};
 use jwtlet_testkit::wait_until;
-use jwtlet_vault::{KubernetesLogin, VaultAuth, VaultSettings, VaultSigner};
+use jwtlet_vault::{KubernetesLogin, RsaAlgorithm, VaultAuth, VaultSettings, VaultSigner, VerifySignatures};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::backend::Backend;
+use crate::{backend::Backend, verify::verified};
 
 /// How long to wait for what has to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a version is published before it signs.
 pub(crate) const PUBLISHED_FIRST: Duration = Duration::from_mins(10);
+
+/// How long the tokens of these tests live.
+pub(crate) const TOKEN_TTL: Duration = Duration::from_mins(5);
 
 /// A signer with its background work, which ends with it.
 pub(crate) struct Running {
@@ -49,6 +51,11 @@ pub(crate) fn settings_for(url: String, auth: VaultAuth) -> VaultSettings {
         connect_timeout: Duration::from_secs(1),
         request_timeout: Duration::from_secs(2),
         publish_before_sign: PUBLISHED_FIRST,
+        token_ttl: TOKEN_TTL,
+        max_batch: 200,
+        max_in_flight: 4,
+        verify_signatures: VerifySignatures::Sampled,
+        signature_algorithm: RsaAlgorithm::Rs256,
     }
 }
 
@@ -69,8 +76,13 @@ pub(crate) fn install_crypto_provider() {
 
 /// Starts a signer; it need not become ready.
 pub(crate) fn run(settings: &VaultSettings) -> Running {
+    run_refreshing(settings, Duration::from_millis(200))
+}
+
+/// Starts a signer that reads the key at this interval.
+pub(crate) fn run_refreshing(settings: &VaultSettings, interval: Duration) -> Running {
     install_crypto_provider();
-    let signer = Arc::new(VaultSigner::new(settings).with_refresh_interval(Duration::from_millis(200)));
+    let signer = Arc::new(VaultSigner::new(settings).with_refresh_interval(interval));
     let work = tokio::spawn({
         let signer = Arc::clone(&signer);
         async move { signer.run().await }
@@ -129,27 +141,50 @@ impl Running {
     }
 
     pub(crate) fn verify(&self, jws: &CompactJws) -> (String, Value) {
-        let header = decode_header(jws.expose()).unwrap();
-        assert_eq!(header.typ.as_deref(), Some("JWT"));
-        let kid = header.kid.unwrap();
-        let keys: jwk::JwkSet = serde_json::from_value(self.published()).unwrap();
-        let key = keys.find(&kid).unwrap();
-        assert_eq!(key.common.public_key_use, Some(jwk::PublicKeyUse::Signature));
-        assert_eq!(key.common.key_algorithm.unwrap().to_string(), format!("{:?}", header.alg));
-        let mut validation = Validation::new(header.alg);
-        validation.validate_exp = false;
-        validation.required_spec_claims.clear();
-        let claims =
-            decode::<Value>(jws.expose(), &DecodingKey::from_jwk(key).unwrap(), &validation).unwrap();
-        (kid, claims.claims)
+        verified(jws, &self.published()).unwrap()
+    }
+
+    /// Signs for so many callers at the same time, with a payload each; everyone must get the own one. Returns for how
+    /// many it did, and ends the test when anyone got something else.
+    pub(crate) async fn signs_together(&self, callers: usize) -> usize {
+        let outcomes = self.sign_together(callers).await;
+        let signed = outcomes.into_iter().map(|(_, outcome)| outcome.unwrap()).collect::<Vec<_>>();
+        signed.len()
+    }
+
+    /// The outcome for each of so many callers at the same time, by number. What is signed is theirs.
+    pub(crate) async fn sign_together(
+        &self,
+        callers: usize,
+    ) -> Vec<(usize, Result<CompactJws, UpstreamError>)> {
+        let calls = (0..callers).map(|caller| {
+            let signer = Arc::clone(&self.signer);
+            tokio::spawn(async move {
+                let payload = json!({ "caller": caller }).to_string();
+                (caller, signer.sign(payload.as_bytes(), now()).await)
+            })
+        });
+        let mut outcomes = Vec::new();
+        for call in calls.collect::<Vec<_>>() {
+            let (caller, outcome) = call.await.unwrap();
+            if let Ok(jws) = &outcome {
+                assert_eq!(self.verify(jws).1, json!({ "caller": caller }));
+            }
+            outcomes.push((caller, outcome));
+        }
+        outcomes
     }
 
     pub(crate) fn published(&self) -> Value {
-        serde_json::to_value(&*self.signer.published_keys().unwrap()).unwrap()
+        serde_json::to_value(&*self.signer.published_keys(now()).unwrap()).unwrap()
     }
 
     pub(crate) fn published_kids(&self) -> Vec<String> {
-        let keys = self.signer.published_keys();
+        self.published_kids_at(now())
+    }
+
+    pub(crate) fn published_kids_at(&self, now: Timestamp) -> Vec<String> {
+        let keys = self.signer.published_keys(now);
         keys.iter().flat_map(|keys| keys.keys.iter()).map(|key| key.kid().to_owned()).collect()
     }
 

@@ -2,7 +2,7 @@
 
 use jwtlet_testkit::{Fault, Kubernetes, KubernetesAuth, KubernetesRole, TokenPolicy, Vault};
 
-use crate::backend::{Backend, Rights, Role};
+use crate::backend::{Backend, Quota, Rights, Role};
 
 pub(crate) struct Testkit {
     pub(crate) vault: Vault,
@@ -50,11 +50,7 @@ impl Backend for Testkit {
         match rights {
             Rights::Signer => self.vault.create_token(&TokenPolicy::signer("signing")),
             Rights::Creator => self.vault.create_token(&TokenPolicy::signer_and_creator("signing")),
-            Rights::Reader => {
-                // The testkit has no policy for this, but the refusal is the same.
-                self.vault.faults().on_path("/v1/transit/sign", Fault::vault(403, "permission denied"));
-                self.vault.create_token(&TokenPolicy::signer("signing"))
-            }
+            Rights::Reader => self.vault.create_token(&TokenPolicy::reader("signing")),
         }
     }
 
@@ -72,5 +68,20 @@ impl Backend for Testkit {
 
     async fn unseal(&self) {
         self.vault.seal(false);
+    }
+
+    async fn set_quota(&self, quota: Quota) {
+        let refusal = Fault::vault(429, "request path \"transit/sign/signing\": rate limit quota exceeded");
+        let seconds = quota.seconds.to_string();
+        let refusal = if quota.says_so { refusal.with_header("retry-after", &seconds) } else { refusal };
+        if quota.seconds > 1 {
+            self.vault.faults().on_path("/v1/transit/sign", refusal);
+        } else {
+            self.vault.faults().next_on_path(1, "/v1/transit/sign", refusal);
+        }
+    }
+
+    async fn lift_quota(&self) {
+        self.vault.faults().clear();
     }
 }

@@ -69,8 +69,10 @@ pub(super) async fn sign(
     if !key.key_type.signs() {
         return Err(Refusal::bad_request(format!("key type {} does not support signing", key.key_type)));
     }
-    let warnings = params.warnings(&PARAMETERS);
-    let Some(batch) = params.raw("batch_input") else {
+    let known =
+        PARAMETERS.split_last().filter(|_| state.no_batches).map_or(&PARAMETERS[..], |(_, known)| known);
+    let warnings = params.warnings(known);
+    let Some(batch) = params.raw("batch_input").filter(|_| !state.no_batches) else {
         let item = Item {
             input: Some(params.text("input")?.unwrap_or_default()),
             context: params.text("context")?,

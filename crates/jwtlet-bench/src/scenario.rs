@@ -1,0 +1,111 @@
+//! The rows of the table.
+
+/// One row: who asks how much, and how the server is set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) connections: usize,
+    pub(crate) tokens: usize,
+    pub(crate) subject: Subject,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Subject {
+    /// The HTTP stack alone.
+    Limit,
+    /// jwtlet with these neighbours and settings.
+    Server {
+        /// Of each call of the Kubernetes and the Vault of the testkit.
+        latency_ms: u64,
+        vault: VaultKind,
+        tuning: Tuning,
+    },
+}
+
+/// Who signs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum VaultKind {
+    Testkit,
+    OpenBao,
+}
+
+/// How the server is set. The names of the keys are those of `config.example.toml`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Tuning {
+    /// The defaults.
+    Default,
+    /// One call to Vault for each signature.
+    Unbatched,
+    /// The same, and one TokenReview for each exchange.
+    Plain,
+}
+
+impl Tuning {
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Default => "defaults",
+            Self::Unbatched => "batching off",
+            Self::Plain => "cache and batching off",
+        }
+    }
+
+    /// Lines for the table `[k8s]`.
+    pub(crate) fn kubernetes_lines(self) -> &'static str {
+        match self {
+            Self::Default | Self::Unbatched => "",
+            Self::Plain => "review_cache_ttl = \"0s\"\nmax_concurrent_reviews = 1024\n",
+        }
+    }
+
+    /// Lines for the table `[vault]`.
+    pub(crate) fn vault_lines(self) -> &'static str {
+        match self {
+            Self::Default => "",
+            Self::Unbatched | Self::Plain => "max_batch = 1\nmax_in_flight = 256\n",
+        }
+    }
+}
+
+/// The rows of issue 3, in the order in which they are measured: what is compared stands together.
+pub(crate) const ALL: [Scenario; 8] = [
+    Scenario { name: "limit", connections: 64, tokens: 100, subject: Subject::Limit },
+    testkit("warm-64", 64, 2, Tuning::Default),
+    testkit("plain-64", 64, 2, Tuning::Plain),
+    testkit("warm-256", 256, 20, Tuning::Default),
+    testkit("alone", 1, 2, Tuning::Default),
+    testkit("alone-unbatched", 1, 2, Tuning::Unbatched),
+    openbao("openbao", Tuning::Default),
+    openbao("openbao-unbatched", Tuning::Unbatched),
+];
+
+const fn testkit(name: &'static str, connections: usize, latency_ms: u64, tuning: Tuning) -> Scenario {
+    let subject = Subject::Server { latency_ms, vault: VaultKind::Testkit, tuning };
+    Scenario { name, connections, tokens: 100, subject }
+}
+
+const fn openbao(name: &'static str, tuning: Tuning) -> Scenario {
+    let subject = Subject::Server { latency_ms: 0, vault: VaultKind::OpenBao, tuning };
+    Scenario { name, connections: 64, tokens: 100, subject }
+}
+
+impl Scenario {
+    /// The latency of the fakes, where they answer.
+    pub(crate) fn latency_ms(&self) -> Option<u64> {
+        match self.subject {
+            Subject::Server { latency_ms, vault: VaultKind::Testkit, .. } => Some(latency_ms),
+            Subject::Server { vault: VaultKind::OpenBao, .. } | Subject::Limit => None,
+        }
+    }
+
+    /// What the reader has to know of the settings.
+    pub(crate) fn words(&self) -> String {
+        match self.subject {
+            Subject::Limit => "HTTP stack alone".to_owned(),
+            Subject::Server { vault: VaultKind::Testkit, tuning, .. } => tuning.words().to_owned(),
+            Subject::Server { vault: VaultKind::OpenBao, tuning, .. } => {
+                format!("OpenBao, {}", tuning.words())
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The server under test: its binary, its configuration, its policy.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{
+    process::{Child, Command},
+    time::{Instant, sleep},
+};
+
+use crate::{
+    client,
+    environment::{
+        AUDIENCE, CONTEXT, EXCHANGE_AUDIENCE, KEY, MANAGEMENT_AUDIENCE, NAMESPACE, OPERATOR, SCOPE,
+        client_name,
+    },
+    error::BenchError,
+    fakes::Neighbours,
+    scenario::Tuning,
+    signer::Signer,
+};
+
+/// How long the server may take to become ready.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A server that is ready and knows the policy. It is killed when this is dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) exchange: SocketAddr,
+    management: SocketAddr,
+    files: TempDir,
+}
+
+impl Server {
+    pub(crate) async fn start(
+        binary: &Path,
+        neighbours: &Neighbours,
+        signer: &Signer,
+        tuning: Tuning,
+    ) -> Result<Self, BenchError> {
+        let failed = |cause| BenchError::Spawn("the server", cause);
+        let files = tempfile::Builder::new().prefix("jwtlet-bench-").tempdir().map_err(failed)?;
+        fs::write(files.path().join("reviewer-token"), &neighbours.reviewer_token).map_err(failed)?;
+        fs::write(files.path().join("vault-token"), &signer.token).map_err(failed)?;
+        let (exchange, management) = free_addresses().map_err(failed)?;
+        let config = files.path().join("jwtlet.toml");
+        let text = config_text(files.path(), exchange, management, neighbours, signer, tuning);
+        fs::write(&config, text).map_err(failed)?;
+        let log = fs::File::create(files.path().join("log")).map_err(failed)?;
+        let child = Command::new(binary)
+            .arg(&config)
+            // One line for each exchange is a choice of the operator's; here it would measure the disk.
+            .env("RUST_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(failed)?;
+        let mut server = Self { child, exchange, management, files };
+        server.wait_until_ready().await?;
+        server.seed(neighbours).await?;
+        Ok(server)
+    }
+
+    pub(crate) fn process_id(&self) -> Result<u32, BenchError> {
+        self.child.id().ok_or_else(|| BenchError::ServerEnded(self.log()))
+    }
+
+    /// What it wrote.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.files.path().join("log")).unwrap_or_default()
+    }
+
+    /// The issuer of its tokens.
+    pub(crate) fn issuer(&self) -> String {
+        issuer(self.exchange)
+    }
+
+    async fn wait_until_ready(&mut self) -> Result<(), BenchError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let request = client::get(self.exchange, "/readyz")?;
+            if client::call("GET /readyz", self.exchange, request, StatusCode::OK).await.is_ok() {
+                return Ok(());
+            }
+            if self.child.try_wait().map_err(|cause| BenchError::Spawn("the server", cause))?.is_some() {
+                return Err(BenchError::ServerEnded(self.log()));
+            }
+            if Instant::now() >= deadline {
+                return Err(BenchError::NotReady(PATIENCE, self.log()));
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// One mapping for each client, and one scope with a claim.
+    async fn seed(&self, neighbours: &Neighbours) -> Result<(), BenchError> {
+        let scope = json!([{"scope": SCOPE, "claims": {"scope": SCOPE}}]);
+        self.create("POST /api/v1/scopes", "/api/v1/scopes", &scope, neighbours).await?;
+        let mapping = |index| {
+            json!({
+                "clientIdentifier": format!("system:serviceaccount:{NAMESPACE}:{}", client_name(index)),
+                "participantContext": CONTEXT,
+                "scopes": [SCOPE],
+                "audiences": [],
+            })
+        };
+        let mappings: Value = (0..neighbours.subject_tokens.len()).map(mapping).collect();
+        self.create("POST /api/v1/mappings", "/api/v1/mappings", &mappings, neighbours).await?;
+        Ok(())
+    }
+
+    async fn create(
+        &self,
+        call: &'static str,
+        path: &str,
+        records: &Value,
+        neighbours: &Neighbours,
+    ) -> Result<Bytes, BenchError> {
+        let mut request = client::post_json(self.management, path, records)?;
+        let bearer = HeaderValue::try_from(format!("Bearer {}", neighbours.operator_token));
+        request.headers_mut().insert(header::AUTHORIZATION, bearer.map_err(http::Error::from)?);
+        client::call(call, self.management, request, StatusCode::CREATED).await
+    }
+}
+
+/// Two free ports. Another process could take one before the server does, which then says so.
+fn free_addresses() -> std::io::Result<(SocketAddr, SocketAddr)> {
+    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let (one, other) = (bind()?, bind()?);
+    Ok((one.local_addr()?, other.local_addr()?))
+}
+
+fn issuer(exchange: SocketAddr) -> String {
+    format!("http://{exchange}")
+}
+
+fn config_text(
+    files: &Path,
+    exchange: SocketAddr,
+    management: SocketAddr,
+    neighbours: &Neighbours,
+    signer: &Signer,
+    tuning: Tuning,
+) -> String {
+    let Neighbours { kubernetes_url, cluster_issuer, .. } = neighbours;
+    format!(
+        r#"issuer = "{issuer}"
+bind = "127.0.0.1"
+token_exchange_port = {exchange_port}
+management_port = {management_port}
+
+[k8s]
+api_server_url = "{kubernetes_url}"
+cluster_issuer = "{cluster_issuer}"
+token_file = "{files}/reviewer-token"
+{kubernetes_lines}
+[token]
+client_audience = "{EXCHANGE_AUDIENCE}"
+audience = "{AUDIENCE}"
+
+[management]
+client_audience = "{MANAGEMENT_AUDIENCE}"
+
+[vault]
+url = "{vault_url}"
+token_file = "{files}/vault-token"
+key_name = "{KEY}"
+{vault_lines}
+[service_accounts]
+"system:serviceaccount:{NAMESPACE}:{OPERATOR}" = ["management:write"]
+"#,
+        issuer = issuer(exchange),
+        exchange_port = exchange.port(),
+        management_port = management.port(),
+        files = files.display(),
+        vault_url = signer.url,
+        kubernetes_lines = tuning.kubernetes_lines(),
+        vault_lines = tuning.vault_lines(),
+    )
+}
+
+/// The binary to measure: the given one, or the one next to this program, brought up to date first.
+pub(crate) async fn binary(given: Option<&Path>) -> Result<PathBuf, BenchError> {
+    let failed = |cause| BenchError::Spawn("cargo", cause);
+    let path = if let Some(path) = given {
+        path.to_owned()
+    } else {
+        let program = std::env::current_exe().map_err(failed)?;
+        build(&program).await?;
+        program.with_file_name("jwtlet-server")
+    };
+    if path.is_file() { Ok(path) } else { Err(BenchError::NoServer(path)) }
+}
+
+/// Builds the server with the profile and in the directory of this program. Takes no time when nothing changed.
+async fn build(program: &Path) -> Result<(), BenchError> {
+    let (Some(profile), Some(target)) = (program.parent(), program.ancestors().nth(2)) else {
+        return Err(BenchError::Build);
+    };
+    let profile = profile.file_name().and_then(|name| name.to_str()).ok_or(BenchError::Build)?;
+    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--package", "jwtlet-server", "--profile"])
+        .arg(if profile == "debug" { "dev" } else { profile })
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .await
+        .map_err(|cause| BenchError::Spawn("cargo", cause))?;
+    if status.success() { Ok(()) } else { Err(BenchError::Build) }
+}

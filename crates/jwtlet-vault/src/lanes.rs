@@ -1,0 +1,139 @@
+//! Group commit: exchanges that want a signature at the same time get it from one call.
+//!
+//! A caller hands in its payload and waits. While calls are under way, arrivals gather, and leave together as
+//! [`Queue`] says. Each call runs in a task of its own: a caller that goes away does not take the others with it, and one
+//! that left before its call is made is not in it. The version that signs is chosen when the call is made, and with it
+//! the header, so that a wait does not make a `kid` stale.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use jwtlet_core::jws::CompactJws;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
+use tracing::warn;
+
+use crate::{
+    VaultSettings,
+    error::VaultError,
+    outcomes::Outcomes,
+    queue::{Limits, Queue},
+    settings::LARGEST_BATCH,
+    transit::Transit,
+};
+
+/// What becomes of one caller; a failure may be that of all in its batch.
+pub(crate) type Outcome = Result<CompactJws, Arc<VaultError>>;
+
+/// A caller that waits for a signature.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) payload: Vec<u8>,
+    pub(crate) now: Timestamp,
+    pub(crate) deadline: Instant,
+    reply: oneshot::Sender<Outcome>,
+}
+
+impl Waiting {
+    /// Whether nobody waits any more.
+    pub(crate) fn has_left(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    /// Ends the wait.
+    pub(crate) fn answer(self, outcome: Outcome) {
+        // Who left does not need it.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+/// The way of all callers to Vault.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    pub(crate) transit: Transit,
+    pub(crate) outcomes: Outcomes,
+    queue: Mutex<Queue<Waiting>>,
+    patience: Duration,
+}
+
+impl Lanes {
+    pub(crate) fn new(settings: &VaultSettings) -> Self {
+        let limits = Limits {
+            batch: settings.max_batch.clamp(1, LARGEST_BATCH),
+            in_flight: settings.max_in_flight.max(1),
+        };
+        Self {
+            transit: Transit::new(settings),
+            outcomes: Outcomes::default(),
+            queue: Mutex::new(Queue::new(limits)),
+            patience: settings.request_timeout,
+        }
+    }
+
+    /// Signs, together with others who want it now.
+    pub(crate) async fn sign(self: &Arc<Self>, payload: &[u8], now: Timestamp) -> Outcome {
+        if self.transit.ring().is_none() {
+            return Err(self.outcomes.not_ready().into());
+        }
+        let deadline = Instant::now() + self.patience;
+        let (reply, outcome) = oneshot::channel();
+        let waiting = Waiting { payload: payload.to_vec(), now, deadline, reply };
+        self.queue().push(waiting, Waiting::has_left).map_err(|_| VaultError::Busy)?;
+        self.dispatch();
+        match timeout_at(deadline, outcome).await {
+            Ok(Ok(outcome)) => outcome,
+            // The task is gone, with the runtime that it was in.
+            Ok(Err(_)) if Instant::now() < deadline => Err(VaultError::Lost.into()),
+            Ok(Err(_)) | Err(_) => {
+                self.outcomes.failed(&VaultError::Deadline);
+                Err(VaultError::Deadline.into())
+            }
+        }
+    }
+
+    /// Makes all calls that are to be made now.
+    fn dispatch(self: &Arc<Self>) {
+        loop {
+            // The lock is released before the task is made.
+            let Some(batch) = self.queue().take() else { return };
+            let lane = Lane { lanes: Arc::clone(self), items: batch.len() };
+            tokio::spawn(lane.run(batch));
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue<Waiting>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call under way; it makes room when it is dropped, whatever ended it.
+struct Lane {
+    lanes: Arc<Lanes>,
+    items: usize,
+}
+
+impl Lane {
+    async fn run(self, batch: Vec<Waiting>) {
+        let lanes = Arc::clone(&self.lanes);
+        if let Some(unsigned) = lanes.serve(batch).await {
+            let mut queue = lanes.queue();
+            if queue.make_single() {
+                warn!("this Vault does not sign in batches; from now on each signature is a call of its own");
+            }
+            queue.put_back(unsigned);
+        }
+        drop(self);
+        lanes.dispatch();
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.lanes.queue().release(self.items);
+    }
+}

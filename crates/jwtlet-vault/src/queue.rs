@@ -1,0 +1,183 @@
+//! Who waits for a signature, and when a call is made for whom.
+//!
+//! The rule is looked at with each arrival and each completion, so there is no timer and an idle signer never waits. A
+//! call leaves when a lane is free and either nothing is in flight or a share has gathered. A share is a part of all
+//! messages, waiting and in flight: one for each lane but one, or a half as long as that is no more than [`WORTHWHILE`].
+//! So the lanes under way carry about the same, their completions are spread over a round trip, and the lane that is left
+//! over takes what gathers meanwhile. As long as there is a lane for everybody nobody waits at all, so one caller and a
+//! few are sent at once; many callers make large batches. A call takes no more than a share: if the first to find a
+//! free lane took all, everybody would wait for the slowest of them.
+//!
+//! Measured with closed loops of 4 to 256 callers against a Vault 2 ms and 20 ms away. Smaller shares (a part for every
+//! lane, or for twice as many, or whatever has gathered) made 64 callers up to 1.7 times as many calls at no better a
+//! median, because a batch that comes back returns its callers one by one, and the first of them left alone. Larger ones
+//! (halves up to 24) saved a quarter of the calls and cost half a millisecond; so did taking along what would be too
+//! little for a share of its own. Halves up to 16 gave 8 and 16 callers a third fewer calls and a better median.
+
+use std::collections::VecDeque;
+
+/// The most callers that wait; what comes on top is turned away, because it would not be served within its deadline.
+pub(crate) const MOST_WAITING: usize = 4096;
+
+/// How many calls are under way at once with a server that signs one message a call.
+const SINGLE_CALLS: usize = 64;
+
+/// From this size on larger batches gain little: Vault's cost of a signature hardly falls any more.
+const WORTHWHILE: usize = 16;
+
+/// How large and how many calls may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) batch: usize,
+    pub(crate) in_flight: usize,
+}
+
+impl Limits {
+    /// One message a call.
+    const SINGLE: Self = Self { batch: 1, in_flight: SINGLE_CALLS };
+}
+
+/// Callers in order of arrival, and a count of what is under way.
+#[derive(Debug)]
+pub(crate) struct Queue<T> {
+    waiting: VecDeque<T>,
+    limits: Limits,
+    lanes: usize,
+    items: usize,
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { waiting: VecDeque::new(), limits, lanes: 0, items: 0 }
+    }
+
+    /// Lets a caller wait, unless too many do. Those who are gone do not count.
+    pub(crate) fn push(&mut self, caller: T, is_gone: impl Fn(&T) -> bool) -> Result<(), T> {
+        if self.waiting.len() >= MOST_WAITING {
+            self.waiting.retain(|caller| !is_gone(caller));
+            if self.waiting.len() >= MOST_WAITING {
+                return Err(caller);
+            }
+        }
+        self.waiting.push_back(caller);
+        Ok(())
+    }
+
+    /// The callers of the next call, if one is to be made now. It is under way from then on.
+    pub(crate) fn take(&mut self) -> Option<Vec<T>> {
+        let queued = self.waiting.len();
+        let size = next_call(queued, self.lanes, self.items, self.limits)?;
+        let batch: Vec<T> = self.waiting.drain(..size.min(queued)).collect();
+        self.lanes += 1;
+        self.items += batch.len();
+        Some(batch)
+    }
+
+    /// A call for so many has ended.
+    pub(crate) fn release(&mut self, items: usize) {
+        self.lanes = self.lanes.saturating_sub(1);
+        self.items = self.items.saturating_sub(items);
+    }
+
+    /// Asks for one message a call from now on. Tells whether that is news.
+    pub(crate) fn make_single(&mut self) -> bool {
+        let is_news = self.limits.batch > 1;
+        self.limits = Limits::SINGLE;
+        is_news
+    }
+
+    /// Lets callers wait again, before all others.
+    pub(crate) fn put_back(&mut self, callers: Vec<T>) {
+        for caller in callers.into_iter().rev() {
+            self.waiting.push_front(caller);
+        }
+    }
+}
+
+/// The size of the call to make now, if any.
+fn next_call(queued: usize, lanes: usize, items: usize, limits: Limits) -> Option<usize> {
+    if queued == 0 || lanes >= limits.in_flight {
+        return None;
+    }
+    let total = queued + items;
+    let lanes_in_use = limits.in_flight.saturating_sub(1).max(1);
+    if total <= limits.in_flight {
+        return Some(queued.min(limits.batch));
+    }
+    let share = total.div_ceil(lanes_in_use).max(total.div_ceil(2).min(WORTHWHILE)).min(limits.batch);
+    (queued >= share || lanes == 0).then_some(share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { batch: 200, in_flight: 4 };
+
+    fn queue(waiting: usize) -> Queue<usize> {
+        let mut queue = Queue::new(LIMITS);
+        queue.put_back((0..waiting).collect());
+        queue
+    }
+
+    #[test]
+    fn a_caller_alone_is_sent_at_once() {
+        assert_eq!(next_call(1, 0, 0, LIMITS), Some(1));
+        assert_eq!(next_call(0, 0, 0, LIMITS), None);
+    }
+
+    #[test]
+    fn while_there_is_a_lane_for_everybody_nobody_waits() {
+        assert_eq!(next_call(1, 1, 1, LIMITS), Some(1));
+        assert_eq!(next_call(1, 2, 2, LIMITS), Some(1));
+        assert_eq!(next_call(1, 3, 3, LIMITS), Some(1));
+        assert_eq!(next_call(1, 3, 4, LIMITS), None);
+        assert_eq!(next_call(4, 0, 0, LIMITS), Some(4));
+    }
+
+    #[test]
+    fn under_load_a_call_waits_for_a_share_and_takes_no_more() {
+        assert_eq!(next_call(20, 3, 44, LIMITS), None);
+        assert_eq!(next_call(22, 3, 44, LIMITS), Some(22));
+        assert_eq!(next_call(59, 3, 4, LIMITS), Some(21));
+        assert_eq!(next_call(3, 1, 4, LIMITS), None);
+        assert_eq!(next_call(4, 1, 4, LIMITS), Some(4));
+        assert_eq!(next_call(16, 2, 20, LIMITS), Some(16));
+    }
+
+    #[test]
+    fn no_call_is_larger_or_one_too_many() {
+        assert_eq!(next_call(4000, 3, 600, LIMITS), Some(200));
+        assert_eq!(next_call(4000, 4, 800, LIMITS), None);
+        assert_eq!(next_call(500, 0, 0, Limits { batch: 200, in_flight: 1 }), Some(200));
+    }
+
+    #[test]
+    fn what_is_taken_is_in_order_and_counts_until_it_is_released() {
+        let mut queue = queue(6);
+        assert_eq!(queue.take(), Some(vec![0, 1, 2]));
+        assert_eq!(queue.take(), Some(vec![3, 4, 5]));
+        assert_eq!(queue.take(), None);
+        queue.push(6, |_| false).unwrap();
+        assert_eq!(queue.take(), None);
+        queue.release(3);
+        assert_eq!(queue.take(), Some(vec![6]));
+    }
+
+    #[test]
+    fn a_full_queue_turns_away_unless_somebody_has_left() {
+        let mut queue = queue(MOST_WAITING);
+        assert_eq!(queue.push(5000, |_| false), Err(5000));
+        assert_eq!(queue.push(5000, |caller| *caller == 7), Ok(()));
+    }
+
+    #[test]
+    fn a_server_without_batches_gets_many_calls_of_one() {
+        let mut queue = queue(100);
+        assert!(queue.make_single());
+        assert!(!queue.make_single());
+        let calls: Vec<_> = std::iter::from_fn(|| queue.take()).collect();
+        assert_eq!(calls.len(), SINGLE_CALLS);
+        assert!(calls.iter().all(|call| call.len() == 1));
+    }
+}

@@ -1,0 +1,145 @@
+//! One call for signatures: sent, checked, verified.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_lc_rs::rand;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use jwtlet_core::jws::SigningInput;
+use tokio::task::yield_now;
+
+use crate::{
+    VaultSettings,
+    choices::VerifySignatures,
+    client::Call,
+    error::VaultError,
+    key_version::KeyVersion,
+    session::Session,
+    sign_answer::{self, ItemFault, Results},
+    sign_wire::{Message, Messages, SignData, SignRequest},
+    signature::SignatureFault,
+};
+
+/// How many signatures are verified in a row before other tasks get their turn.
+const VERIFIED_IN_A_ROW: usize = 8;
+
+/// A signature, or why there is none, for each of the messages of a call.
+pub(crate) type Signatures = Vec<Result<Vec<u8>, ItemFault>>;
+
+/// Where signatures are asked for, and how they are checked.
+#[derive(Debug)]
+pub(crate) struct SignCalls {
+    path: String,
+    verify: VerifySignatures,
+    /// Numbers the batches, so that the answer to one cannot pass for the answer to another.
+    batches: AtomicU64,
+}
+
+impl SignCalls {
+    pub(crate) fn new(settings: &VaultSettings) -> Self {
+        Self {
+            path: format!("{}/sign/{}", settings.transit_mount, settings.key_name),
+            verify: settings.verify_signatures,
+            batches: AtomicU64::new(0),
+        }
+    }
+
+    /// Has one version sign these messages.
+    pub(crate) async fn sign(
+        &self,
+        session: &Session,
+        version: &KeyVersion,
+        inputs: &[SigningInput],
+    ) -> Result<Signatures, VaultError> {
+        let results = match inputs {
+            [input] => self.sign_one(session, version, input.as_bytes()).await?,
+            _ => self.sign_batch(session, version, inputs).await?,
+        };
+        let messages: Vec<_> = inputs.iter().map(SigningInput::as_bytes).collect();
+        Ok(self.verified(version, &messages, results).await)
+    }
+
+    /// Has one version sign bytes that are no JWS, to see whether it does.
+    pub(crate) async fn try_out(
+        &self,
+        session: &Session,
+        version: &KeyVersion,
+        bytes: &[u8],
+    ) -> Result<(), VaultError> {
+        let results = self.sign_one(session, version, bytes).await?;
+        let verified = self.verified(version, &[bytes], results).await;
+        verified.into_iter().try_for_each(|result| result.map(drop)).map_err(VaultError::from)
+    }
+
+    async fn sign_one(
+        &self,
+        session: &Session,
+        version: &KeyVersion,
+        bytes: &[u8],
+    ) -> Result<Results, VaultError> {
+        let data = self.call(session, version, Messages::One(STANDARD.encode(bytes))).await?;
+        Ok(sign_answer::single(data, version)?)
+    }
+
+    async fn sign_batch(
+        &self,
+        session: &Session,
+        version: &KeyVersion,
+        inputs: &[SigningInput],
+    ) -> Result<Results, VaultError> {
+        let number = self.batches.fetch_add(1, Ordering::Relaxed);
+        let references: Vec<_> = (0..inputs.len()).map(|index| format!("{number:x}.{index}")).collect();
+        let messages = inputs.iter().zip(&references).map(|(input, reference)| Message {
+            input: STANDARD.encode(input.as_bytes()),
+            reference: reference.clone(),
+        });
+        let data = self.call(session, version, Messages::Batch(messages.collect())).await?;
+        match (data.batch_results, data.signature) {
+            (Some(results), _) => Ok(sign_answer::batch(results, &references, version)?),
+            // A server that does not know batches signs the input that is not there: the empty one.
+            (None, Some(_)) => Err(VaultError::NoBatches),
+            (None, None) => Err(VaultError::NoData(self.path.clone())),
+        }
+    }
+
+    async fn call(
+        &self,
+        session: &Session,
+        version: &KeyVersion,
+        messages: Messages,
+    ) -> Result<SignData, VaultError> {
+        let request = SignRequest::new(version.algorithm, version.number, messages);
+        session.data(&Call::write(&self.path, &request)).await
+    }
+
+    /// Replaces what does not verify: one chosen at random is tried, and all when that one fails, when the answer gives
+    /// reason to doubt it, or when the operator wants it so.
+    async fn verified(&self, version: &KeyVersion, messages: &[&[u8]], results: Results) -> Signatures {
+        let Results { mut items, is_plausible } = results;
+        if is_plausible && self.verify == VerifySignatures::Sampled {
+            let good = items.iter().filter(|item| item.is_ok()).count();
+            let mut sample =
+                items.iter().zip(messages).filter_map(|(item, message)| Some((item.as_ref().ok()?, message)));
+            match sample.nth(random_below(good)) {
+                Some((signature, message)) if version.key.verify(message, signature).is_err() => {}
+                _ => return items,
+            }
+        }
+        for (index, (item, message)) in items.iter_mut().zip(messages).enumerate() {
+            if index % VERIFIED_IN_A_ROW == VERIFIED_IN_A_ROW - 1 {
+                yield_now().await;
+            }
+            if item.as_ref().is_ok_and(|signature| version.key.verify(message, signature).is_err()) {
+                *item = Err(ItemFault::Signature(SignatureFault::Invalid));
+            }
+        }
+        items
+    }
+}
+
+/// A number below the limit; 0 when the limit is 0.
+fn random_below(limit: usize) -> usize {
+    let mut random = [0; 4];
+    // Without randomness the first one is tried.
+    let _ = rand::fill(&mut random);
+    usize::try_from(u32::from_le_bytes(random)).unwrap_or_default().checked_rem(limit).unwrap_or_default()
+}
