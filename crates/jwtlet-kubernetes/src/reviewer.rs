@@ -59,7 +59,7 @@ pub(crate) enum ReviewError {
     Status { status: StatusCode, retry_after: Option<Duration> },
     #[error("the answer is a TokenReview without status")]
     NoStatus,
-    #[error("no verdict within the time that an exchange may wait")]
+    #[error("no verdict within the time limit")]
     Deadline,
     #[error(transparent)]
     Turned(#[from] Turned),

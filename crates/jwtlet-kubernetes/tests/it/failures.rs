@@ -90,7 +90,7 @@ async fn a_review_takes_no_longer_than_its_time_limit() {
     cluster.kubernetes.faults().next(1, Fault::Hang);
     let started = Instant::now();
     let (_, causes) = cluster.is_unavailable().await;
-    assert!(causes.contains("no complete answer within the time limit"), "{causes}");
+    assert!(causes.contains("within the time limit"), "{causes}");
     assert!(started.elapsed() >= limit && started.elapsed() < limit * 8, "{:?}", started.elapsed());
     cluster.accepts().await;
 }
