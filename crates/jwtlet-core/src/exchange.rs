@@ -6,12 +6,10 @@ use uuid::Uuid;
 use crate::{
     Audience, ParticipantContext, PolicyStore, Scope, Signer, Subject, SubjectToken, SubjectVerifier,
     UpstreamError,
-    claims::{Actor, Claims},
+    evaluation::{Refusal, Wanted, evaluate},
     jws::CompactJws,
-    mapping::ClaimRules,
-    merge::{ClaimConflict, MergedClaims},
-    policy::{Denial, decide},
-    store::Policy,
+    mapping::{ClaimRules, MappingKey},
+    store::Freshness,
     subject::{Rejection, VerifyError},
     upstream::System,
 };
@@ -68,20 +66,12 @@ pub enum ExchangeError {
     #[error("subject_token {0}")]
     Rejected(Rejection),
     /// The policy refuses.
-    #[error("{denial}")]
-    Denied {
+    #[error("{refusal}")]
+    Refused {
         /// Who asked.
         subject: Subject,
         /// Which rule refused.
-        denial: Denial,
-    },
-    /// The requested scopes contradict each other.
-    #[error("{conflict}")]
-    Conflict {
-        /// Who asked.
-        subject: Subject,
-        /// Where they do.
-        conflict: ClaimConflict,
+        refusal: Refusal,
     },
     /// A system that is needed failed.
     #[error(transparent)]
@@ -135,7 +125,7 @@ impl<V: SubjectVerifier, P: PolicyStore, S: Signer> Exchange<V, P, S> {
     /// Exchanges a subject token for an issued one with this `jti`.
     ///
     /// # Errors
-    /// The caller's ([`ExchangeError::Rejected`], [`ExchangeError::Denied`], [`ExchangeError::Conflict`]) or ours
+    /// The caller's ([`ExchangeError::Rejected`], [`ExchangeError::Refused`]) or ours
     /// ([`ExchangeError::Upstream`]). Nothing is signed unless everything else succeeded.
     pub async fn issue(
         &self,
@@ -145,43 +135,28 @@ impl<V: SubjectVerifier, P: PolicyStore, S: Signer> Exchange<V, P, S> {
     ) -> Result<Issued, ExchangeError> {
         let profile = &self.profile;
         let subject = self.verifier.verify(&request.subject_token, &profile.client_audience, now).await?;
-        let policy =
-            self.store.policy(&subject.identity, &request.participant_context, &request.scopes).await?;
-        let mapping = policy.as_ref().map(|policy| policy.mapping.as_ref());
-        let grant = match decide(mapping, &request.scopes, &request.audiences, &profile.default_audience, now)
-        {
-            Ok(grant) => grant,
-            Err(denial) => return Err(ExchangeError::Denied { subject, denial }),
+        let key = MappingKey {
+            client_identifier: subject.identity.clone(),
+            participant_context: request.participant_context.clone(),
         };
-        let scope_claims = match merge_granted(&grant.scopes, policy.as_ref(), &profile.claim_rules) {
-            Ok(claims) => claims,
-            Err(conflict) => return Err(ExchangeError::Conflict { subject, conflict }),
+        let mut freshness = Freshness::Recent;
+        let (payload, scopes) = loop {
+            let lookup = self.store.policy(&key, &request.scopes, freshness).await?;
+            let wanted = Wanted { scopes: &request.scopes, audiences: &request.audiences };
+            match evaluate(lookup.policy.as_deref(), &wanted, profile, now) {
+                Ok(granted) => {
+                    let claims = granted.claims(profile, &request.participant_context, &subject, now, id);
+                    let payload = claims
+                        .to_json()
+                        .map_err(|cause| UpstreamError::misconfigured(System::Store, cause))?;
+                    break (payload, granted.grant.scopes);
+                }
+                // A remembered policy may grant but not refuse: what was just created counts at once.
+                Err(_) if lookup.freshness == Freshness::Recent => freshness = Freshness::Current,
+                Err(refusal) => return Err(ExchangeError::Refused { subject, refusal }),
+            }
         };
-        let claims = Claims {
-            issuer: &profile.issuer,
-            participant_context: &request.participant_context,
-            participant_context_claim: profile.claim_rules.participant_context_claim(),
-            audiences: &grant.audiences,
-            issued_at: now,
-            ttl_secs: profile.ttl_secs,
-            id,
-            actor: Actor::new(&subject, &profile.cluster_issuer),
-            scope_claims: &scope_claims,
-        };
-        let payload = claims.to_json().map_err(|cause| UpstreamError::misconfigured(System::Store, cause))?;
         let token = self.signer.sign(&payload, now).await?;
-        Ok(Issued { token, id, expires_in: profile.ttl_secs, subject, scopes: grant.scopes })
+        Ok(Issued { token, id, expires_in: profile.ttl_secs, subject, scopes })
     }
-}
-
-/// The claims of the granted scopes, merged in request order.
-fn merge_granted<'a>(
-    granted: &'a [Scope],
-    policy: Option<&'a Policy>,
-    rules: &ClaimRules,
-) -> Result<MergedClaims<'a>, ClaimConflict> {
-    let mappings = policy.map_or(&[][..], |policy| policy.scopes.as_slice());
-    let in_order =
-        granted.iter().filter_map(|scope| mappings.iter().find(|mapping| mapping.scope() == scope));
-    MergedClaims::merge(in_order.map(AsRef::as_ref), rules)
 }

@@ -8,7 +8,10 @@
 //!
 //! The way to read it: [`exchange`] is the flow, [`policy`] the decision, [`claims`] the token that results.
 
+pub mod audit;
+pub mod change;
 pub mod claims;
+pub mod evaluation;
 pub mod exchange;
 pub mod health;
 pub mod jwk;

@@ -84,6 +84,18 @@ impl ResourceMapping {
         })
     }
 
+    /// A mapping that is in the store already, also one with more scopes or audiences than a new one may have.
+    #[must_use]
+    pub fn restore(
+        key: MappingKey,
+        scopes: Vec<Scope>,
+        audiences: Vec<Audience>,
+        expires_at: Option<Timestamp>,
+        description: Option<String>,
+    ) -> Self {
+        Self { key, scopes: once(scopes), audiences: once(audiences), expires_at, description }
+    }
+
     /// The same mapping, granting nothing from this time on.
     #[must_use]
     pub fn with_expiry(mut self, expires_at: Option<Timestamp>) -> Self {
@@ -207,6 +219,13 @@ impl ScopeMapping {
             return Err(MappingError::ClaimsTooLarge(bytes));
         }
         Ok(Self { scope, claims })
+    }
+
+    /// A mapping that is in the store already, also one that breaks a rule for new ones: reserved claims are never
+    /// issued, whatever is stored.
+    #[must_use]
+    pub fn restore(scope: Scope, claims: Map<String, Value>) -> Self {
+        Self { scope, claims }
     }
 
     /// The scope.

@@ -1,11 +1,15 @@
-//! The port to whatever keeps the mappings.
+//! The port to whatever keeps the policy: resource mappings, scope mappings, and the trail of their changes.
 
 use std::{future::Future, sync::Arc};
 
 use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use crate::{
-    ClientIdentifier, ParticipantContext, Scope, UpstreamError,
+    Audience, ClientIdentifier, ParticipantContext, Scope, UpstreamError,
+    audit::{AuditEntry, AuditFilter, AuditRecord, ChainHead, Sealed},
+    change::{Applied, Author, Change, ChangeError},
     health::Health,
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
 };
@@ -23,13 +27,133 @@ pub struct Stored<T> {
     pub version: u64,
 }
 
-/// What one exchange reads: a mapping and the claims of the requested scopes, all of one moment.
-#[derive(Debug, Clone)]
+impl<T> Stored<T> {
+    /// What tells this state of the record from every other, also from that of a record which was deleted and created
+    /// again under the same key.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        Revision { version: self.version, updated_at: self.updated_at }
+    }
+}
+
+impl Serialize for Stored<ResourceMapping> {
+    /// The JSON object of the management API.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Json<'a> {
+            client_identifier: &'a ClientIdentifier,
+            participant_context: &'a ParticipantContext,
+            scopes: &'a [Scope],
+            audiences: &'a [Audience],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            expires_at: Option<Timestamp>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            description: Option<&'a str>,
+            created_at: Timestamp,
+            updated_at: Timestamp,
+            version: u64,
+        }
+        let mapping = &self.record;
+        let json = Json {
+            client_identifier: &mapping.key().client_identifier,
+            participant_context: &mapping.key().participant_context,
+            scopes: mapping.scopes(),
+            audiences: mapping.audiences(),
+            expires_at: mapping.expires_at(),
+            description: mapping.description(),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            version: self.version,
+        };
+        json.serialize(serializer)
+    }
+}
+
+impl Serialize for Stored<ScopeMapping> {
+    /// The JSON object of the management API.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Json<'a> {
+            scope: &'a Scope,
+            claims: &'a Map<String, Value>,
+            created_at: Timestamp,
+            updated_at: Timestamp,
+            version: u64,
+        }
+        let json = Json {
+            scope: self.record.scope(),
+            claims: self.record.claims(),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            version: self.version,
+        };
+        json.serialize(serializer)
+    }
+}
+
+/// One state in the life of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revision {
+    /// The version of the record.
+    pub version: u64,
+    /// When it came to be, in whole microseconds.
+    pub updated_at: Timestamp,
+}
+
+/// What exchanges of one client for one participant context read, all of one moment.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
-    /// The mapping of the client and the participant context.
-    pub mapping: Arc<ResourceMapping>,
-    /// The mappings of those requested scopes that have one, in any order.
-    pub scopes: Vec<Arc<ScopeMapping>>,
+    mapping: ResourceMapping,
+    scopes: Vec<Arc<ScopeMapping>>,
+}
+
+impl Policy {
+    /// A resource mapping with the scope mappings of its scopes, in any order, as far as there are any.
+    #[must_use]
+    pub fn new(mapping: ResourceMapping, mut scopes: Vec<Arc<ScopeMapping>>) -> Self {
+        scopes.sort_unstable_by(|a, b| a.scope().cmp(b.scope()));
+        Self { mapping, scopes }
+    }
+
+    /// The mapping of the client and the participant context, expired or not.
+    #[must_use]
+    pub fn mapping(&self) -> &ResourceMapping {
+        &self.mapping
+    }
+
+    /// The scope mappings, sorted by scope.
+    #[must_use]
+    pub fn scopes(&self) -> &[Arc<ScopeMapping>] {
+        &self.scopes
+    }
+
+    /// The mapping of a scope, if there is one.
+    #[must_use]
+    pub fn scope(&self, scope: &Scope) -> Option<&ScopeMapping> {
+        let position = self.scopes.binary_search_by(|mapping| mapping.scope().cmp(scope)).ok()?;
+        Some(&self.scopes[position])
+    }
+}
+
+/// How old the policy of an exchange may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// A remembered policy will do: at most a second behind a deletion or a narrowing.
+    Recent,
+    /// The store's own answer: it has every write that returned before, through whichever replica.
+    Current,
+}
+
+/// The answer to a look-up.
+#[derive(Debug, Clone)]
+pub struct Lookup {
+    /// The policy, if there is a mapping.
+    pub policy: Option<Arc<Policy>>,
+    /// How old it may be. That there is no mapping is only ever said as [`Freshness::Current`], and so is that a requested
+    /// scope has no scope mapping.
+    pub freshness: Freshness,
 }
 
 /// Which resource mappings to list; a field that is set must match.
@@ -43,94 +167,89 @@ pub struct MappingFilter {
     pub scope: Option<Scope>,
 }
 
-/// Why records were not created. Nothing was.
-#[derive(Debug, thiserror::Error)]
-pub enum CreateError<K> {
-    /// A record with this key exists, or is given twice.
-    #[error("the key exists already")]
-    Exists(K),
-    /// The store failed.
-    #[error(transparent)]
-    Upstream(#[from] UpstreamError),
+/// A part of a sorted list: what follows a key, so many at most.
+#[derive(Debug, Clone)]
+pub struct Page<K> {
+    /// Only what sorts after this key; `None` starts at the beginning.
+    pub after: Option<K>,
+    /// At most so many.
+    pub limit: usize,
 }
 
-/// Keeps resource mappings and scope mappings.
+impl<K> Page<K> {
+    /// The first so many.
+    #[must_use]
+    pub fn first(limit: usize) -> Self {
+        Self { after: None, limit }
+    }
+}
+
+/// Keeps resource mappings, scope mappings, and a record of each change.
 ///
-/// A write that returned is visible to the next read. Each write happens wholly or not at all. Lists are sorted by key,
-/// byte by byte. Times are whole microseconds, given by the caller.
+/// A write that returned is visible to the next read that asks for the current state, on every replica. Each write
+/// happens wholly or not at all, together with its audit records. Lists are sorted by key, byte by byte. Times are whole
+/// microseconds, given by the caller.
 pub trait PolicyStore: Send + Sync + 'static {
-    /// The mapping of a client and a participant context, expired or not, with the claims of these scopes, as of one
-    /// moment.
+    /// The policy for a client and a participant context, as of one moment. It holds the mappings of all scopes that are
+    /// granted, among them those of the `requested` ones.
     fn policy(
         &self,
-        client: &ClientIdentifier,
-        context: &ParticipantContext,
-        scopes: &[Scope],
-    ) -> impl Future<Output = Result<Option<Policy>, UpstreamError>> + Send;
+        key: &MappingKey,
+        requested: &[Scope],
+        freshness: Freshness,
+    ) -> impl Future<Output = Result<Lookup, UpstreamError>> + Send;
 
-    /// The resource mappings that match.
+    /// Makes all of these changes in their order, or none, and records each in the audit trail.
+    fn change(
+        &self,
+        changes: Vec<Change>,
+        author: &Author,
+    ) -> impl Future<Output = Result<Vec<Applied>, ChangeError>> + Send;
+
+    /// One page of the resource mappings that match.
     fn list_mappings(
         &self,
         filter: &MappingFilter,
-    ) -> impl Future<Output = Result<Vec<Stored<Arc<ResourceMapping>>>, UpstreamError>> + Send;
+        page: &Page<MappingKey>,
+    ) -> impl Future<Output = Result<Vec<Stored<ResourceMapping>>, UpstreamError>> + Send;
 
     /// One resource mapping.
     fn mapping(
         &self,
         key: &MappingKey,
-    ) -> impl Future<Output = Result<Option<Stored<Arc<ResourceMapping>>>, UpstreamError>> + Send;
+    ) -> impl Future<Output = Result<Option<Stored<ResourceMapping>>, UpstreamError>> + Send;
 
-    /// Creates all of these resource mappings, or none.
-    fn create_mappings(
-        &self,
-        mappings: Vec<ResourceMapping>,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<(), CreateError<MappingKey>>> + Send;
-
-    /// Replaces the resource mapping of the same key; false when there is none.
-    fn replace_mapping(
-        &self,
-        mapping: ResourceMapping,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<bool, UpstreamError>> + Send;
-
-    /// Deletes one resource mapping; false when there was none.
-    fn delete_mapping(&self, key: &MappingKey) -> impl Future<Output = Result<bool, UpstreamError>> + Send;
-
-    /// Deletes all resource mappings of a client and tells how many.
-    fn delete_client(
-        &self,
-        client: &ClientIdentifier,
-    ) -> impl Future<Output = Result<usize, UpstreamError>> + Send;
-
-    /// The scope mappings: all, or the one of this scope.
+    /// One page of the scope mappings.
     fn list_scopes(
         &self,
-        scope: Option<&Scope>,
-    ) -> impl Future<Output = Result<Vec<Stored<Arc<ScopeMapping>>>, UpstreamError>> + Send;
+        page: &Page<Scope>,
+    ) -> impl Future<Output = Result<Vec<Stored<ScopeMapping>>, UpstreamError>> + Send;
 
     /// One scope mapping.
     fn scope(
         &self,
         scope: &Scope,
-    ) -> impl Future<Output = Result<Option<Stored<Arc<ScopeMapping>>>, UpstreamError>> + Send;
+    ) -> impl Future<Output = Result<Option<Stored<ScopeMapping>>, UpstreamError>> + Send;
 
-    /// Creates all of these scope mappings, or none.
-    fn create_scopes(
+    /// Records an attempt that changed nothing.
+    fn record_refusal(
         &self,
-        scopes: Vec<ScopeMapping>,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<(), CreateError<Scope>>> + Send;
+        refusal: AuditEntry,
+        author: &Author,
+    ) -> impl Future<Output = Result<(), UpstreamError>> + Send;
 
-    /// Replaces the scope mapping of the same scope; false when there is none.
-    fn replace_scope(
+    /// One page of the audit records that match, the newest first: `after` is the sequence number to go back from.
+    fn audit(
         &self,
-        scope: ScopeMapping,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<bool, UpstreamError>> + Send;
+        filter: &AuditFilter,
+        page: &Page<u64>,
+    ) -> impl Future<Output = Result<Vec<AuditRecord>, UpstreamError>> + Send;
 
-    /// Deletes one scope mapping; false when there was none.
-    fn delete_scope(&self, scope: &Scope) -> impl Future<Output = Result<bool, UpstreamError>> + Send;
+    /// One page of the chain as it is stored, the oldest first, for verification.
+    fn chain(&self, page: &Page<u64>) -> impl Future<Output = Result<Vec<Sealed>, UpstreamError>> + Send;
+
+    /// Where the chain ends, as the store remembers it apart from the records.
+    fn chain_head(&self) -> impl Future<Output = Result<ChainHead, UpstreamError>> + Send;
 
     /// Whether the next call is expected to succeed.
     fn health(&self) -> Health;

@@ -1,8 +1,8 @@
-//! The [`PolicyStore`](jwtlet_core::PolicyStore) port.
+//! Keeps the policy of jwtlet: resource mappings, scope mappings, and the trail of their changes.
 //!
-//! [`MemoryStore`] keeps the mappings for the life of the process. The conformance suite in `tests/` says what every
-//! store has to do; a new one is a new module and one line in that suite.
+//! One store over one of two databases: SQLite, in a file or in memory, for one node, and PostgreSQL for any number of
+//! replicas. The rules of a change are written once ([`engine`]); a database only reads and writes rows.
 
-mod memory;
-
-pub use memory::MemoryStore;
+mod cache;
+mod database;
+mod error;

@@ -1,0 +1,85 @@
+//! Hashes of audit records.
+
+use std::{fmt, str::FromStr};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+
+/// A SHA-256 hash; 64 hexadecimal digits as text.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Hash([u8; 32]);
+
+/// The text is not 64 hexadecimal digits in lower case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 64 hexadecimal digits in lower case")]
+pub struct NotAHash;
+
+impl Hash {
+    /// What the first record has for the hash of its predecessor: zeros.
+    pub const GENESIS: Self = Self([0; 32]);
+
+    pub(super) fn of(text: &str) -> Self {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Hash {
+    type Err = NotAHash;
+
+    fn from_str(text: &str) -> Result<Self, NotAHash> {
+        let digits = text.as_bytes();
+        let is_hex = digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        if digits.len() != 64 || !is_hex {
+            return Err(NotAHash);
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let value = |digit: u8| if digit <= b'9' { digit - b'0' } else { digit - b'a' + 10 };
+            *byte = value(pair[0]) << 4 | value(pair[1]);
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl TryFrom<String> for Hash {
+    type Error = NotAHash;
+
+    fn try_from(text: String) -> Result<Self, NotAHash> {
+        text.parse()
+    }
+}
+
+impl From<Hash> for String {
+    fn from(hash: Hash) -> Self {
+        hash.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_round_trip_as_text() {
+        let hash = Hash::of("text");
+        assert_eq!(hash.to_string().parse(), Ok(hash));
+        assert_eq!("0".repeat(63).parse::<Hash>(), Err(NotAHash));
+        assert_eq!("G".repeat(64).parse::<Hash>(), Err(NotAHash));
+        assert_eq!("A".repeat(64).parse::<Hash>(), Err(NotAHash));
+    }
+}

@@ -1,0 +1,151 @@
+//! Policy that is remembered, so that a warm exchange needs no database.
+//!
+//! Three rules keep it from granting what no longer is: an entry is used only while the database's feed of changes is
+//! known to be alive, it is forgotten when the feed names it, and what was read before a change is not remembered after
+//! it. Absence is never remembered: that there is no mapping, or no scope mapping of a requested scope, is always asked for
+//! again, so that what is created counts with the next request on every replica.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use jwtlet_core::{
+    Scope,
+    mapping::{MappingKey, ResourceMapping, ScopeMapping},
+    store::Policy,
+};
+use moka::sync::Cache;
+
+/// How many changes were learnt of. What was read before one of them is not remembered after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Generation(u64);
+
+/// Remembered policies, at most so many bytes of them.
+#[derive(Debug)]
+pub(crate) struct PolicyCache {
+    entries: Cache<MappingKey, Arc<Policy>>,
+    generation: Mutex<Generation>,
+    started: Instant,
+    /// Milliseconds after `started` until which entries are trusted.
+    trusted_until: AtomicU64,
+}
+
+impl PolicyCache {
+    /// An empty one that is not trusted yet; 0 bytes remember nothing.
+    pub(crate) fn new(max_bytes: u64) -> Self {
+        let entries = Cache::builder()
+            .max_capacity(max_bytes)
+            .weigher(|key, policy| u32::try_from(weight(key, policy)).unwrap_or(u32::MAX))
+            .build();
+        Self {
+            entries,
+            generation: Mutex::new(Generation(0)),
+            started: Instant::now(),
+            trusted_until: AtomicU64::new(0),
+        }
+    }
+
+    /// The remembered policy, if it may be used now and has all requested scopes that it grants.
+    pub(crate) fn get(&self, key: &MappingKey, requested: &[Scope], now: Instant) -> Option<Arc<Policy>> {
+        let age = u64::try_from(now.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX);
+        if age >= self.trusted_until.load(Ordering::Acquire) {
+            return None;
+        }
+        let policy = self.entries.get(key)?;
+        requested.iter().all(|scope| policy.scope(scope).is_some()).then_some(policy)
+    }
+
+    /// What to pass to [`PolicyCache::insert`] for what is read from now on.
+    pub(crate) fn generation(&self) -> Generation {
+        *self.lock()
+    }
+
+    /// Remembers what was read, unless a change was learnt of since.
+    pub(crate) fn insert(&self, read_at: Generation, key: MappingKey, policy: Arc<Policy>) {
+        let generation = self.lock();
+        if *generation == read_at {
+            self.entries.insert(key, policy);
+        }
+    }
+
+    /// Forgets what was remembered for these keys.
+    pub(crate) fn forget<'a>(&self, keys: impl IntoIterator<Item = &'a MappingKey>) {
+        let mut generation = self.lock();
+        generation.0 += 1;
+        for key in keys {
+            self.entries.invalidate(key);
+        }
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        let mut generation = self.lock();
+        generation.0 += 1;
+        self.entries.invalidate_all();
+    }
+
+    /// Entries are trusted until then. Every change that was made before `until` less the time that a feed may lag has to
+    /// be known.
+    pub(crate) fn trust_until(&self, until: Instant) {
+        let age =
+            u64::try_from(until.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX);
+        self.trusted_until.store(age, Ordering::Release);
+    }
+
+    /// Entries are trusted without end: all changes come through this process.
+    pub(crate) fn trust_always(&self) {
+        self.trusted_until.store(u64::MAX, Ordering::Release);
+    }
+
+    /// Entries are not trusted, until [`PolicyCache::trust_until`] says otherwise; they are forgotten too, because changes
+    /// may pass unseen from now on.
+    pub(crate) fn distrust(&self) {
+        self.trusted_until.store(0, Ordering::Release);
+        self.clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Generation> {
+        self.generation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many bytes an entry takes, roughly. Scope mappings that several entries share are counted in each, so the true
+/// figure is below.
+fn weight(key: &MappingKey, policy: &Policy) -> usize {
+    const ENTRY: usize = 512;
+    let names = key.client_identifier.as_str().len() + key.participant_context.as_str().len();
+    let scopes: usize = policy.scopes().iter().map(|scope| scope_weight(scope)).sum();
+    ENTRY + 2 * names + mapping_weight(policy.mapping()) + scopes
+}
+
+fn mapping_weight(mapping: &ResourceMapping) -> usize {
+    const STRING: usize = 40;
+    let scopes: usize = mapping.scopes().iter().map(|scope| STRING + scope.as_str().len()).sum();
+    let audiences: usize = mapping.audiences().iter().map(|audience| STRING + audience.as_str().len()).sum();
+    scopes + audiences + mapping.description().map_or(0, str::len)
+}
+
+fn scope_weight(mapping: &ScopeMapping) -> usize {
+    const RECORD: usize = 128;
+    const CLAIM: usize = 96;
+    let claims: usize =
+        mapping.claims().iter().map(|(claim, value)| CLAIM + claim.len() + value_weight(value)).sum();
+    RECORD + mapping.scope().as_str().len() + claims
+}
+
+fn value_weight(value: &serde_json::Value) -> usize {
+    const VALUE: usize = 72;
+    VALUE
+        + match value {
+            serde_json::Value::String(text) => text.len(),
+            serde_json::Value::Array(items) => items.iter().map(value_weight).sum(),
+            serde_json::Value::Object(members) => {
+                members.iter().map(|(name, value)| VALUE + name.len() + value_weight(value)).sum()
+            }
+            _ => 0,
+        }
+}
