@@ -10,7 +10,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use jwtlet_core::{
@@ -21,7 +21,7 @@ use jwtlet_core::{
 use moka::sync::Cache;
 
 /// How many changes were learnt of. What was read before one of them is not remembered after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Generation(u64);
 
 /// Remembered policies, at most so many bytes of them.
@@ -43,7 +43,7 @@ impl PolicyCache {
             .build();
         Self {
             entries,
-            generation: Mutex::new(Generation(0)),
+            generation: Mutex::default(),
             started: Instant::now(),
             trusted_until: AtomicU64::new(0),
         }
