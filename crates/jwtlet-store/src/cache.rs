@@ -39,7 +39,7 @@ impl PolicyCache {
     pub(crate) fn new(max_bytes: u64) -> Self {
         let entries = Cache::builder()
             .max_capacity(max_bytes)
-            .weigher(|key, policy| u32::try_from(weight(key, policy)).unwrap_or(u32::MAX))
+            .weigher(|key, policy: &Arc<Policy>| u32::try_from(weight(key, policy)).unwrap_or(u32::MAX))
             .build();
         Self {
             entries,
