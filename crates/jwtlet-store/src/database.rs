@@ -8,15 +8,14 @@ use std::future::Future;
 use jwtlet_core::{
     ClientIdentifier, Scope,
     audit::{AuditFilter, AuditRecord, ChainHead, Sealed},
-    health::Health,
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
     store::{MappingFilter, Page, Policy, Stored},
 };
 
-use crate::error::StoreError;
+use crate::{cache::PolicyCache, error::StoreError, health::StoreHealth};
 
 /// A database that keeps policy.
-pub(crate) trait Database: Send + Sync {
+pub(crate) trait Database: Send + Sync + 'static {
     /// A transaction of this database.
     type Transaction: Transaction;
 
@@ -65,8 +64,9 @@ pub(crate) trait Database: Send + Sync {
     /// The stored head of the chain.
     fn chain_head(&self) -> impl Future<Output = Result<ChainHead, StoreError>> + Send;
 
-    /// Whether the next call is expected to succeed, as the last ones tell.
-    fn health(&self) -> Health;
+    /// Connects, brings the schema up to date, and then tells of the changes that others make; for ever. Each attempt
+    /// shows in `health`. The cache is trusted only while it is certain that no change passes unseen.
+    fn run(&self, cache: &PolicyCache, health: &StoreHealth) -> impl Future<Output = ()> + Send;
 }
 
 /// A transaction that writes. Dropped without [`Transaction::commit`] it leaves nothing behind.

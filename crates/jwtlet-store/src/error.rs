@@ -1,5 +1,7 @@
 //! Why a store could not do its part. Always ours, never the caller's.
 
+use std::{borrow::Cow, path::PathBuf};
+
 use jwtlet_core::{UpstreamError, upstream::System};
 
 /// A failure of the database, or of what it holds.
@@ -8,6 +10,15 @@ pub enum StoreError {
     /// The database is out of reach, too slow, full, or refused a statement.
     #[error("the database did not do as asked")]
     Database(#[source] sqlx::Error),
+    /// The file of the database cannot be opened or created.
+    #[error("the database file {} cannot be opened", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        cause: std::io::Error,
+    },
     /// The schema could not be brought up to date.
     #[error("the schema of the database could not be brought up to date")]
     Migration(#[source] sqlx::migrate::MigrateError),
@@ -37,6 +48,35 @@ pub enum StoreError {
     /// The database is not ready yet.
     #[error("the database has not been reached yet")]
     NotReady,
+    /// The change was given up: the process is about to end.
+    #[error("the change was given up")]
+    GivenUp(#[source] tokio::task::JoinError),
+}
+
+impl StoreError {
+    /// Why the store cannot be used, for the readiness probe: without names and addresses, which are in the log. `None`
+    /// when it tells nothing new about the database.
+    pub(crate) fn reason(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Database(_) => Some("the database cannot be reached; the log says why".into()),
+            Self::File { .. } => Some("the database file cannot be opened; the log says why".into()),
+            Self::Migration(_) => {
+                Some("the schema of the database cannot be brought up to date; the log says why".into())
+            }
+            Self::TooNew { .. } | Self::TooOld { .. } => Some(self.to_string().into()),
+            Self::Json(_) | Self::NotReady | Self::GivenUp(_) => None,
+        }
+    }
+
+    /// Whether a transaction lost against another one, and may succeed when it is made again. That a row exists which
+    /// did not a moment ago is of this kind: somebody else wrote to the tables.
+    pub(crate) fn is_conflict(&self) -> bool {
+        const SERIALIZATION_FAILURE: &str = "40001";
+        const DEADLOCK: &str = "40P01";
+        const UNIQUE_VIOLATION: &str = "23505";
+        let Self::Database(sqlx::Error::Database(error)) = self else { return false };
+        error.code().is_some_and(|code| [SERIALIZATION_FAILURE, DEADLOCK, UNIQUE_VIOLATION].contains(&&*code))
+    }
 }
 
 impl From<sqlx::Error> for StoreError {

@@ -1,0 +1,227 @@
+//! The rules of a store, over any database: what an exchange may be answered from memory, and how changes are made.
+
+use std::{sync::Arc, time::Instant};
+
+use jwtlet_core::{
+    Scope,
+    audit::{AuditEntry, AuditFilter, AuditRecord, ChainHead, Sealed},
+    change::{Applied, Author, Change, ChangeError},
+    health::Health,
+    mapping::{MappingKey, ResourceMapping, ScopeMapping},
+    store::{Freshness, Lookup, MappingFilter, Page, Stored},
+};
+
+use crate::{
+    cache::PolicyCache,
+    database::{Database, Transaction},
+    error::StoreError,
+    health::StoreHealth,
+    plan::Plan,
+};
+
+/// How often a transaction that lost against another one is made, in all.
+const ATTEMPTS: u32 = 3;
+
+/// A database with what is remembered of it.
+#[derive(Debug)]
+pub(crate) struct Engine<D> {
+    database: D,
+    cache: PolicyCache,
+    health: StoreHealth,
+}
+
+/// Why an attempt at a change changed nothing.
+enum Failure {
+    Refused(ChangeError),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Failure> for ChangeError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(error) => error,
+            Failure::Store(error) => Self::Upstream(error.into()),
+        }
+    }
+}
+
+impl<D: Database> Engine<D> {
+    /// Over a database that others may change. It remembers at most so many bytes of policy, and nothing before the
+    /// database is known to report changes.
+    pub(crate) fn new(database: D, cache_bytes: u64) -> Self {
+        Self { database, cache: PolicyCache::new(cache_bytes), health: StoreHealth::default() }
+    }
+
+    /// Over a database that only this engine can reach, and that is there at once.
+    pub(crate) fn alone(database: D, cache_bytes: u64) -> Self {
+        let engine = Self::new(database, cache_bytes);
+        engine.cache.trust_always();
+        engine.health.succeeded();
+        engine
+    }
+
+    /// Keeps the connection to the database, and what is remembered true; for ever.
+    pub(crate) async fn run(&self) {
+        self.database.run(&self.cache, &self.health).await;
+    }
+
+    /// [`jwtlet_core::PolicyStore::policy`].
+    pub(crate) async fn policy(
+        &self,
+        key: &MappingKey,
+        requested: &[Scope],
+        freshness: Freshness,
+    ) -> Result<Lookup, StoreError> {
+        if freshness == Freshness::Recent
+            && let Some(policy) = self.cache.get(key, requested, Instant::now())
+        {
+            return Ok(Lookup { policy: Some(policy), freshness: Freshness::Recent });
+        }
+        let read_at = self.cache.generation();
+        let policy = self.health.observe(self.database.policy(key).await)?.map(Arc::new);
+        if let Some(policy) = &policy {
+            self.cache.insert(read_at, key.clone(), Arc::clone(policy));
+        }
+        Ok(Lookup { policy, freshness: Freshness::Current })
+    }
+
+    /// [`jwtlet_core::PolicyStore::change`].
+    pub(crate) async fn change(
+        self: Arc<Self>,
+        changes: Vec<Change>,
+        author: Author,
+    ) -> Result<Vec<Applied>, ChangeError> {
+        to_the_end(async move { self.try_change(&changes, &author).await })
+            .await
+            .map_err(|error| ChangeError::Upstream(error.into()))?
+            .map_err(ChangeError::from)
+    }
+
+    /// [`jwtlet_core::PolicyStore::record_refusal`].
+    pub(crate) async fn record_refusal(
+        self: Arc<Self>,
+        refusal: AuditEntry,
+        author: Author,
+    ) -> Result<(), StoreError> {
+        to_the_end(async move {
+            let mut attempt = 1;
+            loop {
+                match self.record(refusal.clone(), &author).await {
+                    Err(error) if error.is_conflict() && attempt < ATTEMPTS => attempt += 1,
+                    outcome => return outcome,
+                }
+            }
+        })
+        .await?
+    }
+
+    pub(crate) async fn list_mappings(
+        &self,
+        filter: &MappingFilter,
+        page: &Page<MappingKey>,
+    ) -> Result<Vec<Stored<ResourceMapping>>, StoreError> {
+        self.health.observe(self.database.list_mappings(filter, page).await)
+    }
+
+    pub(crate) async fn mapping(
+        &self,
+        key: &MappingKey,
+    ) -> Result<Option<Stored<ResourceMapping>>, StoreError> {
+        self.health.observe(self.database.mapping(key).await)
+    }
+
+    pub(crate) async fn list_scopes(
+        &self,
+        page: &Page<Scope>,
+    ) -> Result<Vec<Stored<ScopeMapping>>, StoreError> {
+        self.health.observe(self.database.list_scopes(page).await)
+    }
+
+    pub(crate) async fn scope(&self, scope: &Scope) -> Result<Option<Stored<ScopeMapping>>, StoreError> {
+        self.health.observe(self.database.scope(scope).await)
+    }
+
+    pub(crate) async fn audit(
+        &self,
+        filter: &AuditFilter,
+        page: &Page<u64>,
+    ) -> Result<Vec<AuditRecord>, StoreError> {
+        self.health.observe(self.database.audit(filter, page).await)
+    }
+
+    pub(crate) async fn chain(&self, page: &Page<u64>) -> Result<Vec<Sealed>, StoreError> {
+        self.health.observe(self.database.chain(page).await)
+    }
+
+    pub(crate) async fn chain_head(&self) -> Result<ChainHead, StoreError> {
+        self.health.observe(self.database.chain_head().await)
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        self.health.get()
+    }
+
+    async fn try_change(&self, changes: &[Change], author: &Author) -> Result<Vec<Applied>, Failure> {
+        let mut attempt = 1;
+        loop {
+            match self.apply(changes, author).await {
+                Err(Failure::Store(error)) if error.is_conflict() && attempt < ATTEMPTS => attempt += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// One transaction. What was remembered of the changed records is forgotten also when its end is not known: the
+    /// connection may be lost after the database made the change.
+    async fn apply(&self, changes: &[Change], author: &Author) -> Result<Vec<Applied>, Failure> {
+        let mut transaction = self.database.begin().await?;
+        let mut plan = Plan::load(&mut transaction, changes).await?;
+        let applied = changes
+            .iter()
+            .map(|change| plan.apply(change, author.at).map_err(Failure::Refused))
+            .collect::<Result<_, _>>()?;
+        plan.write(&mut transaction).await?;
+        append(&mut transaction, plan.take_entries(), author).await?;
+        let outcome = transaction.commit().await;
+        if plan.changes_scopes() {
+            self.cache.clear();
+        } else {
+            self.cache.forget(plan.changed_mappings());
+        }
+        outcome?;
+        Ok(applied)
+    }
+
+    async fn record(&self, refusal: AuditEntry, author: &Author) -> Result<(), StoreError> {
+        let mut transaction = self.database.begin().await?;
+        append(&mut transaction, vec![refusal], author).await?;
+        transaction.commit().await
+    }
+}
+
+async fn append(
+    transaction: &mut impl Transaction,
+    entries: Vec<AuditEntry>,
+    author: &Author,
+) -> Result<(), StoreError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let mut head = transaction.head();
+    let records = entries.into_iter().map(|entry| head.seal(entry, author)).collect::<Result<Vec<_>, _>>()?;
+    transaction.append(&records, head).await
+}
+
+/// Runs to its end even when nobody waits for it any more: a request that is cut off between the commit and the
+/// forgetting must not leave something remembered that is no longer true.
+async fn to_the_end<T: Send + 'static>(
+    future: impl Future<Output = T> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::spawn(future).await.map_err(StoreError::GivenUp)
+}
