@@ -40,7 +40,8 @@ pub enum Denial {
     DefaultAudienceNotAllowed(Audience),
 }
 
-struct Words<'a, T>(&'a [T]);
+/// The first few of a list, and how many more there are.
+pub(crate) struct Words<'a, T>(pub(crate) &'a [T]);
 
 impl<T: std::fmt::Display> std::fmt::Display for Words<'_, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

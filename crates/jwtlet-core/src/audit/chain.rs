@@ -88,6 +88,12 @@ pub enum Broken {
         /// Which record.
         sequence: u64,
     },
+    /// The record is sound in itself, but not the one that was noted: it and all before it were written anew.
+    #[error("record {sequence} does not have the hash that was noted for it")]
+    Rewritten {
+        /// Which record.
+        sequence: u64,
+    },
     /// The records end before or after the head that is stored apart from them.
     #[error("the trail ends with record {found}, but the stored head is record {head}")]
     HeadDiffers {
@@ -104,9 +110,10 @@ impl Broken {
     pub fn sequence(&self) -> u64 {
         match self {
             Self::Missing { missing } => *missing,
-            Self::Altered { sequence } | Self::Unchained { sequence } | Self::Unreadable { sequence } => {
-                *sequence
-            }
+            Self::Altered { sequence }
+            | Self::Unchained { sequence }
+            | Self::Unreadable { sequence }
+            | Self::Rewritten { sequence } => *sequence,
             Self::HeadDiffers { found, head } => found.min(head) + 1,
         }
     }
@@ -154,15 +161,26 @@ impl ChainVerifier {
         Ok(record)
     }
 
+    /// Compares the record that was followed last with a head that was noted earlier, if it is the one of that number.
+    ///
+    /// # Errors
+    /// [`Broken::Rewritten`].
+    pub fn passes(&self, noted: ChainHead) -> Result<(), Broken> {
+        if self.head.sequence == noted.sequence && self.head.hash != noted.hash {
+            return Err(Broken::Rewritten { sequence: noted.sequence });
+        }
+        Ok(())
+    }
+
     /// Compares the end of the chain with the head that the store keeps apart from the records.
     ///
     /// # Errors
-    /// [`Broken::HeadDiffers`].
+    /// [`Broken::HeadDiffers`], [`Broken::Rewritten`].
     pub fn finish(&self, head: ChainHead) -> Result<(), Broken> {
-        if self.head == head {
-            return Ok(());
+        if self.head.sequence != head.sequence {
+            return Err(Broken::HeadDiffers { found: self.head.sequence, head: head.sequence });
         }
-        Err(Broken::HeadDiffers { found: self.head.sequence, head: head.sequence })
+        self.passes(head)
     }
 }
 
@@ -244,5 +262,14 @@ mod tests {
         assert_eq!(verify(&removed, head), Err(Broken::Missing { missing: 2 }));
         assert_eq!(verify(&records[..2], head), Err(Broken::HeadDiffers { found: 2, head: 3 }));
         assert_eq!(verify(&records[1..], head), Err(Broken::Missing { missing: 1 }));
+    }
+
+    #[test]
+    fn a_chain_that_was_written_anew_does_not_pass_a_head_that_was_noted() {
+        let (_, noted) = chain(&["a", "b"]);
+        let (records, head) = chain(&["a", "x", "c"]);
+        assert_eq!(verify(&records, head), Ok(()));
+        assert_eq!(verify(&records[..2], noted), Err(Broken::Rewritten { sequence: 2 }));
+        assert_eq!(Broken::Rewritten { sequence: 2 }.sequence(), 2);
     }
 }
