@@ -18,5 +18,5 @@ mod sqlite;
 mod store;
 
 pub use error::StoreError;
-pub use postgres::PostgresSettings;
+pub use postgres::{PostgresSettings, PostgresUrlError, SslMode, UnknownSslMode};
 pub use store::{Backend, Store, StoreSettings};

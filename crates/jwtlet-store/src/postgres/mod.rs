@@ -16,7 +16,7 @@ use crate::{
 
 mod settings;
 
-pub use settings::PostgresSettings;
+pub use settings::{PostgresSettings, PostgresUrlError, SslMode, UnknownSslMode};
 
 #[derive(Debug)]
 pub(crate) struct Postgres;
