@@ -1,7 +1,7 @@
 //! The composition root: from a configuration to two running servers.
 //!
-//! Binding comes first and contacts nothing, so a wrong port stops the start and an absent Kubernetes or Vault does
-//! not. The upstream systems are then contacted in the background until they answer, and readiness follows.
+//! Binding comes first and contacts nothing, so a wrong port stops the start and an absent Kubernetes, Vault or
+//! database does not. The upstream systems are then contacted in the background until they answer, and readiness follows.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -9,9 +9,9 @@ use axum::Router;
 use axum_server::Handle;
 use jwtlet_core::{Exchange, exchange::TokenProfile};
 use jwtlet_kubernetes::KubernetesVerifier;
-use jwtlet_store::MemoryStore;
+use jwtlet_store::Store;
 use jwtlet_vault::VaultSigner;
-use tokio::{net::TcpSocket, task::JoinSet};
+use tokio::{net::TcpSocket, sync::Mutex, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -84,10 +84,12 @@ impl App {
         };
         let verifier = KubernetesVerifier::new(config.kubernetes);
         let signer = VaultSigner::new(&config.vault);
+        let store = Store::open(config.storage);
         let service = Arc::new(Service {
-            exchange: Exchange::new(verifier, MemoryStore::default(), signer, profile),
+            exchange: Exchange::new(verifier, store, signer, profile),
             management_audience: config.management_audience,
             roles: config.roles,
+            review: Mutex::default(),
         });
         info!(address = %exchange.address, "the exchange API is bound");
         info!(address = %management.address, "the management API is bound");
@@ -116,6 +118,8 @@ impl App {
         background.spawn(async move { service.exchange.verifier().monitor().await });
         let service = Arc::clone(&self.service);
         background.spawn(async move { service.exchange.signer().run().await });
+        let service = Arc::clone(&self.service);
+        background.spawn(async move { service.exchange.store().run().await });
 
         let mut servers = JoinSet::new();
         let exchange = http::exchange_router(Arc::clone(&self.service));

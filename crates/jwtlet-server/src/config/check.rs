@@ -5,9 +5,11 @@ use std::{fmt::Display, net::IpAddr, path::PathBuf, str::FromStr, time::Duration
 use jwtlet_core::{
     Audience, ClientIdentifier, mapping::ClaimRules, role::Role, service_account::ServiceAccount,
 };
+use jwtlet_store::PostgresSettings;
 use reqwest::Url;
+use secrecy::SecretString;
 
-use super::{LogFormat, reader::Rule};
+use super::{LogFormat, reader::Rule, storage::StorageType};
 
 pub(super) const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -38,11 +40,25 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, Rule> {
     }
 }
 
-pub(super) fn storage_type(text: &str) -> Result<(), Rule> {
-    if text == "memory" {
-        Ok(())
+pub(super) fn storage_type(text: &str) -> Result<StorageType, Rule> {
+    match text {
+        "memory" => Ok(StorageType::Memory),
+        "sqlite" => Ok(StorageType::Sqlite),
+        "postgres" => Ok(StorageType::Postgres),
+        _ => Err("must be memory, sqlite or postgres".into()),
+    }
+}
+
+pub(super) fn postgres_url(text: &str) -> Result<PostgresSettings, Rule> {
+    PostgresSettings::new(SecretString::from(text)).map_err(|rule| rule.to_string())
+}
+
+/// PostgreSQL cuts a longer name, and shows what is not printable ASCII as a question mark.
+pub(super) fn application_name(text: &str) -> Result<String, Rule> {
+    if text.len() <= 58 && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        Ok(text.to_owned())
     } else {
-        Err("must be memory; this version has no other storage backend".into())
+        Err("must be printable ASCII, at most 58 characters".into())
     }
 }
 

@@ -5,11 +5,13 @@
 mod check;
 mod reader;
 mod source;
+mod storage;
 
 use std::{collections::BTreeMap, ffi::OsString, fmt, fs, net::IpAddr, path::Path, time::Duration};
 
 use jwtlet_core::{Audience, ClientIdentifier, mapping::ClaimRules, role::Role};
 use jwtlet_kubernetes::KubernetesSettings;
+use jwtlet_store::StoreSettings;
 use jwtlet_vault::{KubernetesLogin, LARGEST_BATCH, VaultAuth, VaultSettings};
 use secrecy::SecretString;
 
@@ -43,6 +45,8 @@ pub struct Config {
     pub management_audience: Audience,
     /// How tokens are signed.
     pub vault: VaultSettings,
+    /// Where the policy is kept.
+    pub storage: StoreSettings,
     /// The management roles of each service account.
     pub roles: BTreeMap<ClientIdentifier, Vec<Role>>,
     /// What works but should be looked at, one sentence each.
@@ -147,7 +151,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let bind = reader.with_default("bind", any, |given| given.parse(check::ip_address));
     let log_format =
         reader.with_default("log_format", LogFormat::Text, |given| given.parse(check::log_format));
-    reader.optional("storage_backend.type", |given| given.parse(check::storage_type));
+    let storage = storage::read(reader, &mut warnings);
 
     let cluster = read_kubernetes(reader);
     let token = read_token(reader, &mut warnings);
@@ -161,7 +165,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
         Ok((check::role_holder(name, service_accounts_only)?, check::roles(&given.texts()?)?))
     });
 
-    let ((kubernetes, cluster_issuer), token, vault) = (cluster?, token?, vault?);
+    let ((kubernetes, cluster_issuer), token, vault, storage) = (cluster?, token?, vault?, storage?);
     if issuer.is_none() {
         warnings.push(
             "issuer is not set: tokens name http://localhost, which no verifier on another host can use"
@@ -194,6 +198,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
         token,
         management_audience,
         vault,
+        storage,
         roles: roles.into_iter().collect(),
         warnings,
     })

@@ -164,13 +164,25 @@ impl Reader {
         path: &str,
         convert: impl Fn(&Given) -> Result<T, Rule>,
     ) -> Option<T> {
+        self.must_be_set(path);
+        self.optional(path, convert)
+    }
+
+    /// A key that has to be there and whose value is never shown.
+    pub(super) fn required_secret<T>(
+        &mut self,
+        path: &str,
+        convert: impl Fn(&Given) -> Result<T, Rule>,
+    ) -> Option<T> {
+        self.must_be_set(path);
+        self.secret(path, convert)
+    }
+
+    fn must_be_set(&mut self, path: &str) {
         if !self.is_set(path) {
-            self.known.push(path.to_owned());
             let rule = format!("is missing; set it in the file or as {}", variable_of(path));
             self.problems.push(Problem { path: path.to_owned(), shown: None, origin: None, rule });
-            return None;
         }
-        self.optional(path, convert)
     }
 
     /// A problem that concerns a key as a whole, or its relation to others.

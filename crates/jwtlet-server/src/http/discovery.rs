@@ -13,7 +13,7 @@ use axum::{
 use jwtlet_core::Signer;
 use serde::Serialize;
 
-use super::{Service, error::Problem};
+use super::{Service, entity_tag, error::Problem};
 use crate::clock;
 
 const JWKS_PATH: &str = "/.well-known/jwks.json";
@@ -86,10 +86,9 @@ async fn jwks(State(service): State<Arc<Service>>, headers: HeaderMap) -> Respon
     let Ok(body) = serde_json::to_vec(keys.as_ref()) else {
         return keys_unknown();
     };
-    let tag = entity_tag(&body);
+    let tag = digest_tag(&body);
     let caching = [(header::CACHE_CONTROL, CACHEABLE.to_owned()), (header::ETAG, tag.clone())];
-    if headers.get_all(header::IF_NONE_MATCH).iter().any(|value| names_tag(value.as_bytes(), tag.as_bytes()))
-    {
+    if entity_tag::is_known(&headers, &tag) {
         return (StatusCode::NOT_MODIFIED, caching).into_response();
     }
     (caching, [(header::CONTENT_TYPE, "application/jwk-set+json")], body).into_response()
@@ -101,7 +100,7 @@ fn keys_unknown() -> Response {
         .into_response()
 }
 
-fn entity_tag(body: &[u8]) -> String {
+fn digest_tag(body: &[u8]) -> String {
     let digest = digest::digest(&digest::SHA256, body);
     let mut tag = String::with_capacity(34);
     tag.push('"');
@@ -111,12 +110,4 @@ fn entity_tag(body: &[u8]) -> String {
     }
     tag.push('"');
     tag
-}
-
-/// Whether `If-None-Match` names the tag, by the weak comparison of RFC 9110 §13.1.2.
-fn names_tag(header: &[u8], tag: &[u8]) -> bool {
-    header
-        .split(|byte| *byte == b',')
-        .map(<[u8]>::trim_ascii)
-        .any(|candidate| candidate == b"*" || candidate.strip_prefix(b"W/").unwrap_or(candidate) == tag)
 }

@@ -9,7 +9,9 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use jwtlet_core::{ExchangeError, UpstreamError, policy::Denial, upstream::chain};
+use jwtlet_core::{
+    ExchangeError, UpstreamError, audit::AuditKey, evaluation::Refusal, policy::Denial, upstream::chain,
+};
 use serde::Serialize;
 use tracing::{error, warn};
 
@@ -55,8 +57,17 @@ impl OAuthError {
         Self::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, description)
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     pub(crate) fn code(&self) -> ErrorCode {
         self.code
+    }
+
+    /// The description as it is sent.
+    pub(crate) fn description(&self) -> String {
+        printable(&fit(&self.description))
     }
 }
 
@@ -71,21 +82,25 @@ impl From<&ExchangeError> for OAuthError {
     fn from(error: &ExchangeError) -> Self {
         match error {
             ExchangeError::Rejected(_) => Self::invalid_request(error.to_string()),
-            ExchangeError::Denied { denial, .. } => {
-                let code = match denial {
-                    Denial::NoMapping | Denial::Expired(_) => ErrorCode::UnauthorizedClient,
-                    Denial::ScopesNotGranted(_) => ErrorCode::InvalidScope,
-                    Denial::AudiencesNotAllowed(_) | Denial::DefaultAudienceNotAllowed(_) => {
-                        ErrorCode::InvalidTarget
-                    }
-                };
-                Self::new(StatusCode::FORBIDDEN, code, denial.to_string())
-            }
-            ExchangeError::Conflict { conflict, .. } => {
-                Self::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidScope, conflict.to_string())
-            }
+            ExchangeError::Refused { refusal, .. } => Self::from(refusal),
             ExchangeError::Upstream(error) => Self::from(error),
         }
+    }
+}
+
+impl From<&Refusal> for OAuthError {
+    fn from(refusal: &Refusal) -> Self {
+        let (status, code) = match refusal {
+            Refusal::Denied(Denial::NoMapping | Denial::Expired(_)) => {
+                (StatusCode::FORBIDDEN, ErrorCode::UnauthorizedClient)
+            }
+            Refusal::Denied(Denial::ScopesNotGranted(_)) => (StatusCode::FORBIDDEN, ErrorCode::InvalidScope),
+            Refusal::Denied(Denial::AudiencesNotAllowed(_) | Denial::DefaultAudienceNotAllowed(_)) => {
+                (StatusCode::FORBIDDEN, ErrorCode::InvalidTarget)
+            }
+            Refusal::Conflict(_) => (StatusCode::BAD_REQUEST, ErrorCode::InvalidScope),
+        };
+        Self::new(status, code, refusal.to_string())
     }
 }
 
@@ -112,7 +127,8 @@ fn retry_secs(retry_after: Option<Duration>) -> u64 {
     retry_after.map_or(RETRY_AFTER_SECS, |duration| duration.as_secs().clamp(1, 300))
 }
 
-fn log_upstream(error: &UpstreamError) {
+/// Logs a failure of ours.
+pub(crate) fn log_upstream(error: &UpstreamError) {
     match error {
         UpstreamError::Unavailable { system, .. } => warn!(%system, error = chain(error), "a request fails"),
         UpstreamError::Misconfigured { system, .. } => {
@@ -129,7 +145,7 @@ struct OAuthBody<'a> {
 
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
-        let description = printable(&fit(&self.description));
+        let description = self.description();
         let body = OAuthBody { error: self.code, error_description: &description };
         let mut response = (self.status, NO_STORE, axum::Json(body)).into_response();
         set_retry_after(&mut response, self.retry_after);
@@ -160,11 +176,12 @@ pub(crate) struct Problem {
     detail: Cow<'static, str>,
     retry_after: Option<u64>,
     challenge: Option<HeaderValue>,
+    about: Option<Box<AuditKey>>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, detail: detail.into(), retry_after: None, challenge: None }
+        Self { status, detail: detail.into(), retry_after: None, challenge: None, about: None }
     }
 
     /// 400 with a detail that names field and rule.
@@ -185,6 +202,26 @@ impl Problem {
             }
         };
         Self { challenge: HeaderValue::try_from(challenge).ok(), ..problem }
+    }
+
+    /// With the record that it concerns, as far as the request names it.
+    pub(crate) fn about(self, key: AuditKey) -> Self {
+        Self { about: Some(Box::new(key)), ..self }
+    }
+
+    /// Whether it is the caller's.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.status.is_client_error()
+    }
+
+    /// The detail as it is sent.
+    pub(crate) fn detail(&self) -> Cow<'_, str> {
+        fit(&self.detail)
+    }
+
+    /// The record that it concerns, if the request names one beyond its path.
+    pub(crate) fn concerns(&self) -> Option<&AuditKey> {
+        self.about.as_deref()
     }
 
     /// With a time to come back, in seconds.
@@ -223,7 +260,7 @@ impl IntoResponse for Problem {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
-            detail: &fit(&self.detail),
+            detail: &self.detail(),
         };
         let json = serde_json::to_vec(&body).unwrap_or_default();
         let headers =

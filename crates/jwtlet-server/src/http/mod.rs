@@ -4,6 +4,7 @@
 
 mod body;
 mod discovery;
+mod entity_tag;
 mod error;
 mod form;
 mod management;
@@ -23,8 +24,9 @@ use axum::{
 };
 use jwtlet_core::{Audience, ClientIdentifier, Exchange, role::Role};
 use jwtlet_kubernetes::KubernetesVerifier;
-use jwtlet_store::MemoryStore;
+use jwtlet_store::Store;
 use jwtlet_vault::VaultSigner;
+use tokio::sync::Mutex;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::error::Problem;
@@ -35,9 +37,11 @@ type OnPanic = fn(Box<dyn Any + Send>) -> Response;
 /// What the handlers of both APIs share.
 #[derive(Debug)]
 pub(crate) struct Service {
-    pub(crate) exchange: Exchange<KubernetesVerifier, MemoryStore, VaultSigner>,
+    pub(crate) exchange: Exchange<KubernetesVerifier, Store, VaultSigner>,
     pub(crate) management_audience: Audience,
     pub(crate) roles: BTreeMap<ClientIdentifier, Vec<Role>>,
+    /// Held by a review of the whole policy: each takes memory, so they take turns.
+    pub(crate) review: Mutex<()>,
 }
 
 /// The exchange API: `/token`, keys, discovery, probes.

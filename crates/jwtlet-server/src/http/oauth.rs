@@ -65,7 +65,7 @@ async fn exchange(
 
 fn subject_of(error: &ExchangeError) -> Option<&Subject> {
     match error {
-        ExchangeError::Denied { subject, .. } | ExchangeError::Conflict { subject, .. } => Some(subject),
+        ExchangeError::Refused { subject, .. } => Some(subject),
         ExchangeError::Rejected(_) | ExchangeError::Upstream(_) => None,
     }
 }

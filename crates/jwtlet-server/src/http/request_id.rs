@@ -30,15 +30,16 @@ impl RequestId {
         }))
     }
 
-    fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
     }
 }
 
 /// Gives every request an id and a log span.
-pub(crate) async fn layer(request: Request, next: Next) -> Response {
+pub(crate) async fn layer(mut request: Request, next: Next) -> Response {
     let id = RequestId::of(&request);
     let span = info_span!("request", id = id.as_str(), method = %request.method(), path = %fit(request.uri().path()));
+    request.extensions_mut().insert(id.clone());
     let mut response = next.run(request).instrument(span.clone()).await;
     span.in_scope(|| debug!(status = response.status().as_u16(), "answered"));
     response.headers_mut().insert(X_REQUEST_ID, id.0);

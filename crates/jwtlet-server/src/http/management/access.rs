@@ -1,6 +1,6 @@
 //! Who may call the management API.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::FromRequestParts,
@@ -8,88 +8,83 @@ use axum::{
 };
 use jwtlet_core::{
     Subject, SubjectToken, SubjectVerifier,
+    change::Author,
+    mapping::ClaimRules,
     role::Role,
     subject::{Rejection, VerifyError},
 };
-use jwtlet_store::MemoryStore;
+use jwtlet_store::Store;
 use tracing::warn;
 
 use crate::{
     clock,
-    http::{Service, error::Problem},
+    http::{Service, error::Problem, request_id::RequestId},
 };
 
-/// What a handler needs a role for.
-pub(super) trait Permission: Send + Sync + 'static {
-    const ROLE: Role;
-}
-
-macro_rules! permission {
-    ($name:ident) => {
-        pub(super) struct $name;
-
-        impl Permission for $name {
-            const ROLE: Role = Role::$name;
-        }
-    };
-}
-
-permission!(Read);
-permission!(WriteMappings);
-permission!(WriteScopes);
-
-/// A call by somebody who may make it. A handler that takes one cannot run for anybody else.
-pub(super) struct Authorized<P> {
+/// A call by a verified caller.
+pub(super) struct Call {
     pub(super) service: Arc<Service>,
-    pub(super) actor: Subject,
+    pub(super) author: Author,
     pub(super) headers: HeaderMap,
+    /// Below `/api/v1`.
     pub(super) uri: Uri,
-    permission: PhantomData<P>,
 }
 
-impl<P> Authorized<P> {
-    pub(super) fn store(&self) -> &MemoryStore {
+impl Call {
+    /// Verifies the bearer token like a subject token: 401 without a good one, 503 when it cannot be checked.
+    pub(super) async fn authenticate(service: &Arc<Service>, parts: &mut Parts) -> Result<Self, Problem> {
+        let now = clock::now();
+        let subject = verify(service, &parts.headers, now).await?;
+        let request_id = parts.extensions.get::<RequestId>().map_or("", RequestId::as_str).to_owned();
+        Ok(Self {
+            service: Arc::clone(service),
+            author: Author { subject, request_id, at: now },
+            headers: std::mem::take(&mut parts.headers),
+            uri: parts.uri.clone(),
+        })
+    }
+
+    /// Looks the identity's roles up: 403 without the one that is needed.
+    pub(super) fn permit(&self, wanted: Role) -> Result<(), Problem> {
+        let identity = &self.author.subject.identity;
+        let roles = self.service.roles.get(identity).map_or(&[][..], Vec::as_slice);
+        if roles.iter().any(|role| role.includes(wanted)) {
+            return Ok(());
+        }
+        warn!(actor = identity.as_str(), wanted = wanted.name(), "a management call without the role");
+        let detail = format!("{identity} needs the role {} in [service_accounts]", wanted.name());
+        Err(Problem::new(StatusCode::FORBIDDEN, detail))
+    }
+
+    pub(super) fn store(&self) -> &Store {
         self.service.exchange.store()
+    }
+
+    pub(super) fn claim_rules(&self) -> &ClaimRules {
+        &self.service.exchange.profile().claim_rules
     }
 }
 
-impl<P: Permission> FromRequestParts<Arc<Service>> for Authorized<P> {
+/// A call by somebody who may read. A handler that takes one cannot run for anybody else.
+pub(super) struct Reader(pub(super) Call);
+
+impl FromRequestParts<Arc<Service>> for Reader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
-        let actor = authorize(service, &parts.headers, P::ROLE).await?;
-        Ok(Self {
-            service: Arc::clone(service),
-            actor,
-            headers: std::mem::take(&mut parts.headers),
-            uri: parts.uri.clone(),
-            permission: PhantomData,
-        })
+        let call = Call::authenticate(service, parts).await?;
+        call.permit(Role::Read)?;
+        Ok(Self(call))
     }
 }
 
-/// Verifies the bearer token as a subject token and looks the identity's roles up: 401 without a good token, 403
-/// without the role, 503 when the token cannot be checked.
-async fn authorize(service: &Service, headers: &HeaderMap, wanted: Role) -> Result<Subject, Problem> {
+async fn verify(service: &Service, headers: &HeaderMap, now: jiff::Timestamp) -> Result<Subject, Problem> {
     let token = bearer_token(headers)?;
     let verifier = service.exchange.verifier();
-    let subject = match verifier.verify(&token, &service.management_audience, clock::now()).await {
-        Ok(subject) => subject,
-        Err(VerifyError::Rejected(rejection)) => return Err(refused(&rejection)),
-        Err(VerifyError::Upstream(error)) => return Err(error.into()),
-    };
-    let roles = service.roles.get(&subject.identity).map_or(&[][..], Vec::as_slice);
-    if roles.iter().any(|role| role.includes(wanted)) {
-        Ok(subject)
-    } else {
-        warn!(
-            actor = subject.identity.as_str(),
-            wanted = wanted.name(),
-            "a management call without the role"
-        );
-        let detail = format!("{} needs the role {} in [service_accounts]", subject.identity, wanted.name());
-        Err(Problem::new(StatusCode::FORBIDDEN, detail))
-    }
+    verifier.verify(&token, &service.management_audience, now).await.map_err(|error| match error {
+        VerifyError::Rejected(rejection) => refused(&rejection),
+        VerifyError::Upstream(error) => error.into(),
+    })
 }
 
 fn refused(rejection: &Rejection) -> Problem {

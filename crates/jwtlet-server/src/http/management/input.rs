@@ -4,13 +4,18 @@ use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, StatusCode},
 };
-use jwtlet_core::{mapping::MappingError, strict_json};
+use jwtlet_core::{
+    audit::AuditKey,
+    mapping::{ClaimRules, MappingError},
+    strict_json,
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::http::{
     body::{self, BodyError},
     error::Problem,
+    wording::fit,
 };
 
 /// Room for as many mappings of the usual size.
@@ -19,34 +24,53 @@ const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 /// The most records of one request.
 const MAX_RECORDS: usize = 10_000;
 
-/// One record or an array of them, each converted by its own rules.
-pub(super) async fn read_many<I: DeserializeOwned, T>(
+/// What a JSON object in a request stands for.
+pub(super) trait Input: DeserializeOwned {
+    /// What it becomes.
+    type Output;
+    /// What it is, with its article.
+    const NOUN: &str;
+
+    /// Applies the rules that concern more than one member.
+    fn check(self, rules: &ClaimRules) -> Result<Self::Output, MappingError>;
+}
+
+/// The records of a request that may send one or many.
+pub(super) struct Records<T> {
+    pub(super) items: Vec<T>,
+    /// Whether it is one record, not an array.
+    pub(super) is_single: bool,
+}
+
+/// One record or an array of them.
+pub(super) async fn read_many<I: Input>(
     headers: &HeaderMap,
     body: Body,
-    check: impl Fn(I) -> Result<T, MappingError>,
-) -> Result<Vec<T>, Problem> {
+    rules: &ClaimRules,
+) -> Result<Records<I::Output>, Problem> {
     let bytes = read_body(headers, body).await?;
-    let mut records = Vec::new();
+    let mut records = Records { items: Vec::new(), is_single: false };
     let outcome = strict_json::each_item(&bytes, |position, item| {
         if position == Some(MAX_RECORDS) {
             return Err(Problem::bad_request(format!("at most {MAX_RECORDS} records can be sent at a time")));
         }
+        records.is_single = position.is_none();
         let position = position.map_or_else(String::new, |position| format!("[{position}]"));
-        records.push(convert(item, &position, &check)?);
+        records.items.push(convert::<I>(item, &position, rules)?);
         Ok(())
     });
     outcome.map_err(not_json)??;
     Ok(records)
 }
 
-/// Exactly one record.
-pub(super) async fn read_one<I: DeserializeOwned, T>(
+/// Exactly one object.
+pub(super) async fn read_one<I: Input>(
     headers: &HeaderMap,
     body: Body,
-    check: impl Fn(I) -> Result<T, MappingError>,
-) -> Result<T, Problem> {
+    rules: &ClaimRules,
+) -> Result<I::Output, Problem> {
     let bytes = read_body(headers, body).await?;
-    convert(strict_json::from_slice(&bytes).map_err(not_json)?, "", &check)
+    convert::<I>(strict_json::from_slice(&bytes).map_err(not_json)?, "", rules)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
@@ -54,24 +78,34 @@ fn not_json(error: serde_json::Error) -> Problem {
     Problem::bad_request(format!("the body is not JSON: {error}"))
 }
 
-fn convert<I: DeserializeOwned, T>(
-    value: Value,
-    position: &str,
-    check: &impl Fn(I) -> Result<T, MappingError>,
-) -> Result<T, Problem> {
+fn convert<I: Input>(value: Value, position: &str, rules: &ClaimRules) -> Result<I::Output, Problem> {
     let at = |path: &str, rule: &dyn std::fmt::Display| {
         let separator = if position.is_empty() || path.is_empty() { "" } else { "." };
         let colon = if position.is_empty() && path.is_empty() { "" } else { ": " };
         Problem::bad_request(format!("{position}{separator}{path}{colon}{rule}"))
     };
     if !value.is_object() {
-        return Err(at("", &"a mapping must be a JSON object"));
+        return Err(at("", &format_args!("{} must be a JSON object", I::NOUN)));
     }
-    let input = serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
-        at(if path == "." { "" } else { &path }, error.inner())
-    })?;
-    check(input).map_err(|rule| at("", &rule))
+    let key = audit_key(&value);
+    let input: I = match serde_path_to_error::deserialize(value) {
+        Ok(input) => input,
+        Err(error) => {
+            let path = error.path().to_string();
+            return Err(at(if path == "." { "" } else { &path }, error.inner()).about(key));
+        }
+    };
+    input.check(rules).map_err(|rule| at("", &rule).about(key))
+}
+
+/// The record that an object names, as far as it does: for a record of an attempt.
+fn audit_key(object: &Value) -> AuditKey {
+    let name = |member: &str| object.get(member)?.as_str().map(|text| fit(text).into_owned());
+    AuditKey {
+        client_identifier: name("clientIdentifier"),
+        participant_context: name("participantContext"),
+        scope: name("scope"),
+    }
 }
 
 async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {

@@ -1,106 +1,87 @@
 //! Resource mappings.
 
-use axum::{
-    Json,
-    body::Body,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::{body::Body, http::StatusCode, response::Response};
 use jwtlet_core::{
-    ClientIdentifier, ParticipantContext, PolicyStore, Scope, Subject,
+    ClientIdentifier, ParticipantContext, PolicyStore, Scope, UpstreamError,
+    change::{Change, RecordKey},
     mapping::{MappingKey, ResourceMapping},
-    store::MappingFilter,
+    store::{MappingFilter, Page, Stored},
 };
-use tracing::info;
+use jwtlet_store::Store;
 
 use super::{
-    access::{Authorized, Read, WriteMappings},
-    created, input, path,
-    records::{MappingInput, MappingOutput},
-    refuse_condition,
+    access::{Call, Reader},
+    input,
+    list::{self, Listing},
+    path::{self, Query},
+    records::MappingInput,
+    revision, write,
 };
-use crate::{clock, http::error::Problem};
+use crate::http::error::Problem;
 
-fn log(actor: &Subject, action: &str, client: &ClientIdentifier, context: Option<&ParticipantContext>) {
-    info!(
-        actor = actor.identity.as_str(),
-        uid = actor.uid.as_deref(),
-        action,
-        client = client.as_str(),
-        context = context.map(ParticipantContext::as_str),
-        "resource mapping"
-    );
-}
+impl Listing for MappingFilter {
+    const PATH: &str = "/api/v1/mappings";
+    type Key = MappingKey;
+    type Item = Stored<ResourceMapping>;
 
-fn log_key(actor: &Subject, action: &str, key: &MappingKey) {
-    log(actor, action, &key.client_identifier, Some(&key.participant_context));
-}
-
-fn label(key: &MappingKey) -> String {
-    format!("a mapping of {} for {}", key.client_identifier, key.participant_context)
-}
-
-fn missing(key: &MappingKey) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, format!("there is not {}", label(key)))
-}
-
-pub(super) async fn list(call: Authorized<Read>) -> Result<Response, Problem> {
-    let query = path::Query::read(&call.uri, &["clientIdentifier", "participantContext", "scope"])?;
-    let filter = MappingFilter {
-        client_identifier: query.filter("clientIdentifier", ClientIdentifier::parse)?,
-        participant_context: query.filter("participantContext", ParticipantContext::parse)?,
-        scope: query.filter("scope", Scope::parse)?,
-    };
-    let mappings = call.store().list_mappings(&filter).await?;
-    Ok(Json(mappings.iter().map(MappingOutput::from).collect::<Vec<_>>()).into_response())
-}
-
-pub(super) async fn read(call: Authorized<Read>) -> Result<Response, Problem> {
-    let key = path::mapping_key(&call.uri)?;
-    let stored = call.store().mapping(&key).await?.ok_or_else(|| missing(&key))?;
-    Ok(Json(MappingOutput::from(&stored)).into_response())
-}
-
-pub(super) async fn create(call: Authorized<WriteMappings>, body: Body) -> Result<StatusCode, Problem> {
-    let mappings = input::read_many(&call.headers, body, MappingInput::check).await?;
-    let keys: Vec<MappingKey> = mappings.iter().map(ResourceMapping::key).cloned().collect();
-    created(call.store().create_mappings(mappings, clock::now()).await, label)?;
-    for key in &keys {
-        log_key(&call.actor, "create", key);
+    async fn read(&self, store: &Store, page: &Page<MappingKey>) -> Result<Vec<Self::Item>, UpstreamError> {
+        store.list_mappings(self, page).await
     }
-    Ok(StatusCode::CREATED)
+
+    fn key(item: &Self::Item) -> MappingKey {
+        item.record.key().clone()
+    }
 }
 
-pub(super) async fn replace(call: Authorized<WriteMappings>, body: Body) -> Result<StatusCode, Problem> {
+pub(super) async fn list(Reader(call): Reader) -> Result<Response, Problem> {
+    let filters = ["clientIdentifier", "participantContext", "scope"];
+    let query = Query::read(&call.uri, &[&filters[..], &list::PAGING].concat())?;
+    let filter = MappingFilter {
+        client_identifier: query.get("clientIdentifier", ClientIdentifier::parse)?,
+        participant_context: query.get("participantContext", ParticipantContext::parse)?,
+        scope: query.get("scope", Scope::parse)?,
+    };
+    list::answer(&call, &query, filter, None).await
+}
+
+pub(super) async fn read(Reader(call): Reader) -> Result<Response, Problem> {
     let key = path::mapping_key(&call.uri)?;
-    let mapping = input::read_one(&call.headers, body, MappingInput::check).await?;
+    match call.store().mapping(&key).await? {
+        Some(stored) => Ok(revision::answer(&call.headers, &stored)),
+        None => Err(Problem::new(StatusCode::NOT_FOUND, format!("there is not {}", RecordKey::Mapping(key)))),
+    }
+}
+
+pub(super) async fn create(call: Call, body: Body) -> Result<Response, Problem> {
+    let records = input::read_many::<MappingInput>(&call.headers, body, call.claim_rules()).await?;
+    let location = records.items.first().filter(|_| records.is_single).map(|new| path::of_mapping(new.key()));
+    let applied = write::apply(&call, records.items.into_iter().map(Change::CreateMapping).collect()).await?;
+    Ok(write::created(location, &applied))
+}
+
+pub(super) async fn replace(call: Call, body: Body) -> Result<Response, Problem> {
+    let key = path::mapping_key(&call.uri)?;
+    let mapping = input::read_one::<MappingInput>(&call.headers, body, call.claim_rules()).await?;
     if *mapping.key() != key {
         let detail =
             "clientIdentifier and participantContext must be those of the path; a key cannot be changed";
         return Err(Problem::bad_request(detail));
     }
-    refuse_condition(&call.headers)?;
-    if !call.store().replace_mapping(mapping, clock::now()).await? {
-        return Err(missing(&key));
-    }
-    log_key(&call.actor, "update", &key);
-    Ok(StatusCode::NO_CONTENT)
+    let condition = write::precondition(&call.headers)?;
+    let applied = write::apply(&call, vec![Change::ReplaceMapping(mapping, condition)]).await?;
+    Ok(write::done(&applied))
 }
 
-pub(super) async fn delete(call: Authorized<WriteMappings>) -> Result<StatusCode, Problem> {
+pub(super) async fn delete(call: Call, _: Body) -> Result<Response, Problem> {
     let key = path::mapping_key(&call.uri)?;
-    refuse_condition(&call.headers)?;
-    if call.store().delete_mapping(&key).await? {
-        log_key(&call.actor, "delete", &key);
-    }
-    Ok(StatusCode::NO_CONTENT)
+    let condition = write::precondition(&call.headers)?;
+    let applied = write::apply(&call, vec![Change::DeleteMapping(key, condition)]).await?;
+    Ok(write::done(&applied))
 }
 
-pub(super) async fn delete_client(call: Authorized<WriteMappings>) -> Result<StatusCode, Problem> {
+pub(super) async fn delete_client(call: Call, _: Body) -> Result<Response, Problem> {
     let client = path::client(&call.uri)?;
-    refuse_condition(&call.headers)?;
-    if call.store().delete_client(&client).await? > 0 {
-        log(&call.actor, "delete all", &client, None);
-    }
-    Ok(StatusCode::NO_CONTENT)
+    write::refuse_conditions(&call.headers)?;
+    let applied = write::apply(&call, vec![Change::DeleteClient(client)]).await?;
+    Ok(write::done(&applied))
 }

@@ -1,11 +1,22 @@
-//! Names in paths, decoded once and strictly.
+//! Names in paths and queries, decoded once and strictly.
 //!
 //! The router matches the raw path, so `%2F` stays part of a name; what it hands on is decoded leniently, hence this.
 
-use axum::http::{StatusCode, Uri};
-use jwtlet_core::{ClientIdentifier, ParticipantContext, Scope, mapping::MappingKey, name::NameError};
+use std::fmt::Display;
 
-use crate::http::{error::Problem, form};
+use axum::http::{StatusCode, Uri};
+use jwtlet_core::{
+    ClientIdentifier, ParticipantContext, Scope, audit::AuditKey, mapping::MappingKey, name::NameError,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::http::{error::Problem, form, wording::fit};
+
+/// What has to be escaped in a path segment and in a value of a query. Colons stay readable.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
+
+/// The most items of one page.
+const MAX_LIMIT: usize = 1_000;
 
 /// The decoded segments at the end of the path.
 fn last_segments<const N: usize>(uri: &Uri) -> Result<[String; N], Problem> {
@@ -49,7 +60,40 @@ pub(super) fn scope(uri: &Uri) -> Result<Scope, Problem> {
     name("scope", Scope::parse(&scope))
 }
 
-/// The filters of a list, each at most once.
+/// The record that a path names, as far as it does: for a record of an attempt whose path may break any rule.
+pub(super) fn audit_key(uri: &Uri) -> AuditKey {
+    let name = |segment: Option<&str>| {
+        let text = form::decode(segment.filter(|segment| !segment.is_empty())?).ok()?;
+        Some(fit(&text).into_owned())
+    };
+    let mut segments = uri.path().split('/').skip(1);
+    match segments.next() {
+        Some("mappings") => AuditKey {
+            client_identifier: name(segments.next()),
+            participant_context: name(segments.next()),
+            scope: None,
+        },
+        Some("scopes") => AuditKey { scope: name(segments.next()), ..AuditKey::default() },
+        _ => AuditKey::default(),
+    }
+}
+
+/// Where a resource mapping is.
+pub(super) fn of_mapping(key: &MappingKey) -> String {
+    let (client, context) = (key.client_identifier.as_str(), key.participant_context.as_str());
+    format!("/api/v1/mappings/{}/{}", escaped(client), escaped(context))
+}
+
+/// Where a scope mapping is.
+pub(super) fn of_scope(scope: &Scope) -> String {
+    format!("/api/v1/scopes/{}", escaped(scope.as_str()))
+}
+
+fn escaped(text: &str) -> impl Display {
+    utf8_percent_encode(text, ESCAPED)
+}
+
+/// The parameters of a query, each at most once.
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -72,13 +116,36 @@ impl Query {
         Ok(Self(parameters))
     }
 
-    /// A filter, if it is given.
-    pub(super) fn filter<T>(
+    /// A parameter, if it is given.
+    pub(super) fn get<T, E: Display>(
         &self,
         name: &str,
-        parse: impl Fn(&str) -> Result<T, NameError>,
+        parse: impl Fn(&str) -> Result<T, E>,
     ) -> Result<Option<T>, Problem> {
         let value = self.0.iter().find(|(given, _)| given == name).map(|(_, value)| parse(value));
         value.transpose().map_err(|rule| Problem::bad_request(format!("the query parameter {name} {rule}")))
+    }
+
+    /// A parameter as it is written, which must not be empty.
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Problem> {
+        let not_empty =
+            |text: &str| if text.is_empty() { Err("must not be empty") } else { Ok(text.to_owned()) };
+        self.get(name, not_empty)
+    }
+
+    /// How many items to answer with at most, if that is said.
+    pub(super) fn limit(&self) -> Result<Option<usize>, Problem> {
+        self.get("limit", |text| {
+            let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+            let limit = text.parse().ok().filter(|limit| is_number && (1..=MAX_LIMIT).contains(limit));
+            limit.ok_or_else(|| format!("must be a whole number from 1 to {MAX_LIMIT}"))
+        })
+    }
+
+    /// The same query with another cursor, to be put behind a path.
+    pub(super) fn with_cursor(&self, cursor: &str) -> String {
+        let kept = self.0.iter().filter(|(name, _)| name != "cursor");
+        let pairs = kept.map(|(name, value)| format!("{name}={}&", escaped(value)));
+        format!("?{}cursor={cursor}", pairs.collect::<String>())
     }
 }

@@ -1,15 +1,15 @@
-//! The JSON of mappings, as it comes and as it goes.
-
-use std::sync::Arc;
+//! The JSON of mappings as it comes. As it goes, it is that of [`jwtlet_core::store::Stored`].
 
 use jiff::Timestamp;
 use jwtlet_core::{
     Audience, ClientIdentifier, ParticipantContext, Scope,
     mapping::{ClaimRules, MappingError, MappingKey, ResourceMapping, ScopeMapping},
-    store::Stored,
 };
-use serde::{Deserialize, Serialize, de::IgnoredAny as Ignored};
+use serde::{Deserialize, de::IgnoredAny as Ignored};
 use serde_json::{Map, Value};
+
+use super::input::Input;
+use crate::clock::whole_microseconds;
 
 /// A resource mapping in a request. The read-only members of an answer may be sent back and are ignored.
 #[derive(Deserialize)]
@@ -32,49 +32,18 @@ pub(super) struct MappingInput {
     _version: Ignored,
 }
 
-impl MappingInput {
-    pub(super) fn check(self) -> Result<ResourceMapping, MappingError> {
+impl Input for MappingInput {
+    type Output = ResourceMapping;
+    const NOUN: &str = "a mapping";
+
+    fn check(self, _: &ClaimRules) -> Result<ResourceMapping, MappingError> {
         let key = MappingKey {
             client_identifier: self.client_identifier,
             participant_context: self.participant_context,
         };
         ResourceMapping::new(key, self.scopes, self.audiences)?
-            .with_expiry(self.expires_at)
+            .with_expiry(self.expires_at.map(whole_microseconds))
             .with_description(self.description)
-    }
-}
-
-/// A resource mapping in an answer.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct MappingOutput<'a> {
-    client_identifier: &'a ClientIdentifier,
-    participant_context: &'a ParticipantContext,
-    scopes: &'a [Scope],
-    audiences: &'a [Audience],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<&'a str>,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-    version: u64,
-}
-
-impl<'a> From<&'a Stored<Arc<ResourceMapping>>> for MappingOutput<'a> {
-    fn from(stored: &'a Stored<Arc<ResourceMapping>>) -> Self {
-        let mapping = &stored.record;
-        Self {
-            client_identifier: &mapping.key().client_identifier,
-            participant_context: &mapping.key().participant_context,
-            scopes: mapping.scopes(),
-            audiences: mapping.audiences(),
-            expires_at: mapping.expires_at(),
-            description: mapping.description(),
-            created_at: stored.created_at,
-            updated_at: stored.updated_at,
-            version: stored.version,
-        }
     }
 }
 
@@ -92,31 +61,11 @@ pub(super) struct ScopeInput {
     _version: Ignored,
 }
 
-impl ScopeInput {
-    pub(super) fn check(self, rules: &ClaimRules) -> Result<ScopeMapping, MappingError> {
+impl Input for ScopeInput {
+    type Output = ScopeMapping;
+    const NOUN: &str = "a mapping";
+
+    fn check(self, rules: &ClaimRules) -> Result<ScopeMapping, MappingError> {
         ScopeMapping::new(self.scope, self.claims, rules)
-    }
-}
-
-/// A scope mapping in an answer.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ScopeOutput<'a> {
-    scope: &'a Scope,
-    claims: &'a Map<String, Value>,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-    version: u64,
-}
-
-impl<'a> From<&'a Stored<Arc<ScopeMapping>>> for ScopeOutput<'a> {
-    fn from(stored: &'a Stored<Arc<ScopeMapping>>) -> Self {
-        Self {
-            scope: stored.record.scope(),
-            claims: stored.record.claims(),
-            created_at: stored.created_at,
-            updated_at: stored.updated_at,
-            version: stored.version,
-        }
     }
 }

@@ -1,78 +1,80 @@
 //! Scope mappings.
 
-use axum::{
-    Json,
-    body::Body,
-    http::StatusCode,
-    response::{IntoResponse, Response},
+use axum::{body::Body, http::StatusCode, response::Response};
+use jwtlet_core::{
+    PolicyStore, Scope, UpstreamError,
+    change::{Change, RecordKey},
+    mapping::ScopeMapping,
+    store::{Page, Stored},
 };
-use jwtlet_core::{PolicyStore, Scope, Subject, mapping::ScopeMapping};
-use tracing::info;
+use jwtlet_store::Store;
 
 use super::{
-    access::{Authorized, Read, WriteScopes},
-    created, input, path,
-    records::{ScopeInput, ScopeOutput},
-    refuse_condition,
+    access::{Call, Reader},
+    input,
+    list::{self, Listing},
+    path::{self, Query},
+    records::ScopeInput,
+    revision, write,
 };
-use crate::{clock, http::error::Problem};
+use crate::http::error::Problem;
 
-fn log(actor: &Subject, action: &str, scope: &Scope) {
-    let (actor, uid) = (actor.identity.as_str(), actor.uid.as_deref());
-    info!(actor, uid, action, scope = scope.as_str(), "scope mapping");
-}
+/// All scope mappings, or the one of this scope.
+struct Scopes(Option<Scope>);
 
-fn label(scope: &Scope) -> String {
-    format!("a scope mapping of {scope}")
-}
+impl Listing for Scopes {
+    const PATH: &str = "/api/v1/scopes";
+    type Key = Scope;
+    type Item = Stored<ScopeMapping>;
 
-fn missing(scope: &Scope) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, format!("there is not {}", label(scope)))
-}
-
-pub(super) async fn list(call: Authorized<Read>) -> Result<Response, Problem> {
-    let filter = path::Query::read(&call.uri, &["scope"])?.filter("scope", Scope::parse)?;
-    let scopes = call.store().list_scopes(filter.as_ref()).await?;
-    Ok(Json(scopes.iter().map(ScopeOutput::from).collect::<Vec<_>>()).into_response())
-}
-
-pub(super) async fn read(call: Authorized<Read>) -> Result<Response, Problem> {
-    let scope = path::scope(&call.uri)?;
-    let stored = call.store().scope(&scope).await?.ok_or_else(|| missing(&scope))?;
-    Ok(Json(ScopeOutput::from(&stored)).into_response())
-}
-
-pub(super) async fn create(call: Authorized<WriteScopes>, body: Body) -> Result<StatusCode, Problem> {
-    let rules = &call.service.exchange.profile().claim_rules;
-    let mappings = input::read_many(&call.headers, body, |input: ScopeInput| input.check(rules)).await?;
-    let scopes: Vec<Scope> = mappings.iter().map(ScopeMapping::scope).cloned().collect();
-    created(call.store().create_scopes(mappings, clock::now()).await, label)?;
-    for scope in &scopes {
-        log(&call.actor, "create", scope);
+    async fn read(&self, store: &Store, page: &Page<Scope>) -> Result<Vec<Self::Item>, UpstreamError> {
+        match &self.0 {
+            None => store.list_scopes(page).await,
+            Some(scope) if page.after.as_ref().is_some_and(|after| after >= scope) => Ok(Vec::new()),
+            Some(scope) => Ok(store.scope(scope).await?.into_iter().collect()),
+        }
     }
-    Ok(StatusCode::CREATED)
+
+    fn key(item: &Self::Item) -> Scope {
+        item.record.scope().clone()
+    }
 }
 
-pub(super) async fn replace(call: Authorized<WriteScopes>, body: Body) -> Result<StatusCode, Problem> {
+pub(super) async fn list(Reader(call): Reader) -> Result<Response, Problem> {
+    let query = Query::read(&call.uri, &[&["scope"][..], &list::PAGING].concat())?;
+    let scopes = Scopes(query.get("scope", Scope::parse)?);
+    list::answer(&call, &query, scopes, None).await
+}
+
+pub(super) async fn read(Reader(call): Reader) -> Result<Response, Problem> {
     let scope = path::scope(&call.uri)?;
-    let rules = &call.service.exchange.profile().claim_rules;
-    let mapping = input::read_one(&call.headers, body, |input: ScopeInput| input.check(rules)).await?;
+    match call.store().scope(&scope).await? {
+        Some(stored) => Ok(revision::answer(&call.headers, &stored)),
+        None => Err(Problem::new(StatusCode::NOT_FOUND, format!("there is not {}", RecordKey::Scope(scope)))),
+    }
+}
+
+pub(super) async fn create(call: Call, body: Body) -> Result<Response, Problem> {
+    let records = input::read_many::<ScopeInput>(&call.headers, body, call.claim_rules()).await?;
+    let location = records.items.first().filter(|_| records.is_single).map(|new| path::of_scope(new.scope()));
+    let applied = write::apply(&call, records.items.into_iter().map(Change::CreateScope).collect()).await?;
+    Ok(write::created(location, &applied))
+}
+
+pub(super) async fn replace(call: Call, body: Body) -> Result<Response, Problem> {
+    let scope = path::scope(&call.uri)?;
+    let mapping = input::read_one::<ScopeInput>(&call.headers, body, call.claim_rules()).await?;
     if *mapping.scope() != scope {
         return Err(Problem::bad_request("scope must be that of the path; a key cannot be changed"));
     }
-    refuse_condition(&call.headers)?;
-    if !call.store().replace_scope(mapping, clock::now()).await? {
-        return Err(missing(&scope));
-    }
-    log(&call.actor, "update", &scope);
-    Ok(StatusCode::NO_CONTENT)
+    let condition = write::precondition(&call.headers)?;
+    let applied = write::apply(&call, vec![Change::ReplaceScope(mapping, condition)]).await?;
+    Ok(write::done(&applied))
 }
 
-pub(super) async fn delete(call: Authorized<WriteScopes>) -> Result<StatusCode, Problem> {
+pub(super) async fn delete(call: Call, _: Body) -> Result<Response, Problem> {
     let scope = path::scope(&call.uri)?;
-    refuse_condition(&call.headers)?;
-    if call.store().delete_scope(&scope).await? {
-        log(&call.actor, "delete", &scope);
-    }
-    Ok(StatusCode::NO_CONTENT)
+    let condition = write::precondition(&call.headers)?;
+    let applied = write::apply(&call, vec![Change::DeleteScope(scope, condition)]).await?;
+    Ok(write::done(&applied))
 }

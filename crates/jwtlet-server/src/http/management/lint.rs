@@ -1,0 +1,48 @@
+//! A review of the whole policy.
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use jwtlet_core::{
+    PolicyStore,
+    lint::Lint,
+    store::{MappingFilter, Page},
+};
+use tokio::task;
+
+use super::{access::Reader, given_up, path::Query};
+use crate::{clock, http::error::Problem};
+
+/// The most findings of one answer when the query does not say.
+const DEFAULT_LIMIT: usize = 1_000;
+
+/// How many records are read at a time.
+const PAGE: usize = 1_000;
+
+pub(super) async fn answer(Reader(call): Reader) -> Result<Response, Problem> {
+    let limit = Query::read(&call.uri, &["limit"])?.limit()?.unwrap_or(DEFAULT_LIMIT);
+    let _turn = call.service.review.lock().await;
+    let mut lint = Lint::new(call.claim_rules().clone(), clock::now(), limit);
+    let mut page = Page::first(PAGE);
+    loop {
+        let scopes = call.store().list_scopes(&page).await?;
+        let Some(last) = scopes.last() else { break };
+        page.after = Some(last.record.scope().clone());
+        for stored in &scopes {
+            lint.scope(&stored.record);
+        }
+    }
+    let mut page = Page::first(PAGE);
+    loop {
+        let mappings = call.store().list_mappings(&MappingFilter::default(), &page).await?;
+        let Some(last) = mappings.last() else { break };
+        page.after = Some(last.record.key().clone());
+        for stored in &mappings {
+            lint.mapping(&stored.record);
+        }
+    }
+    // It computes for a while when the policy is large, and other requests must not wait for it.
+    let report = task::spawn_blocking(|| lint.finish()).await.map_err(given_up)?;
+    Ok(Json(report).into_response())
+}
