@@ -1,0 +1,15 @@
+//! What every policy store has to do, run on every database, and what one database has to do alone.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in helper functions too")]
+
+mod changes;
+mod concurrency;
+mod conformance;
+mod fixture;
+mod hands;
+mod lists;
+mod reads;
+mod sqlite;
+mod sqlite_outages;
+mod trail;
+mod values;
