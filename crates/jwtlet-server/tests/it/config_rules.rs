@@ -257,11 +257,12 @@ fn keys_of_the_example(text: &str) -> BTreeSet<String> {
     let mut table = String::new();
     let mut keys = BTreeSet::new();
     for line in text.lines() {
+        let line = line.strip_prefix("# ").unwrap_or(line);
         if let Some(name) = line.strip_prefix('[') {
             table = format!("{}.", name.trim_end_matches(']'));
             continue;
         }
-        let Some((key, _)) = line.strip_prefix("# ").unwrap_or(line).split_once(" = ") else { continue };
+        let Some((key, _)) = line.split_once(" = ") else { continue };
         if key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b.is_ascii_digit()) {
             keys.insert(format!("{table}{key}"));
         } else if table == "service_accounts." {

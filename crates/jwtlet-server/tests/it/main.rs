@@ -3,17 +3,22 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in helper functions too")]
 
 mod attacks;
+mod audit;
 mod checks;
+mod conditions;
 mod config;
 mod config_rules;
+mod config_storage;
 mod config_values;
 mod costs;
 #[cfg(feature = "dev")]
 mod dev;
 mod errors;
 mod exchange;
+mod explain;
 mod harness;
 mod keys;
+mod lint;
 mod management;
 mod management_access;
 mod management_input;
@@ -22,10 +27,13 @@ mod management_lists;
 mod management_names;
 mod openbao;
 mod outages;
+mod paging;
 mod process;
 mod program;
 mod raw;
 mod recovery;
+mod refusals;
 mod reviews;
+mod storage;
 mod tls;
 mod token_junk;

@@ -290,25 +290,3 @@ async fn all_mappings_of_a_client_go_at_once_and_those_of_others_stay() {
         assert_eq!(server.contexts("/mappings").await, ["ab/1"]);
     }
 }
-
-#[tokio::test]
-async fn a_condition_never_holds_because_there_are_no_entity_tags_yet() {
-    let server = Harness::start().await;
-    for (list, one, record) in both_kinds() {
-        server.call(Method::POST, list, Some(&record)).await;
-        let before = server.call(Method::GET, one, None).await;
-        assert_eq!(before.header("etag"), None);
-        for (method, path) in [(Method::PUT, one), (Method::DELETE, one), (Method::DELETE, "/mappings/a")] {
-            let request = server.management_request(method, path, "admin").header("if-match", "\"1\"");
-            assert_eq!(Answer::of(request.json(&record)).await.status, 412, "{path}");
-        }
-        assert_eq!(server.call(Method::GET, one, None).await.body, before.body);
-    }
-    let request = server.management_request(Method::DELETE, "/scopes/read", "admin").header("if-match", "*");
-    insta::assert_snapshot!(Answer::of(request).await, @r#"
-    412
-    content-type: application/problem+json
-    cache-control: no-store
-    {"type":"about:blank","title":"Precondition Failed","status":412,"detail":"If-Match is not supported by this version; records have no entity tags"}
-    "#);
-}

@@ -49,11 +49,11 @@ async fn lists_are_filtered_by_what_the_query_names() {
 #[tokio::test]
 async fn a_query_that_is_not_understood_is_refused() {
     let server = Harness::start().await;
-    insta::assert_snapshot!(server.call(Method::GET, "/mappings?limit=1", None).await, @r#"
+    insta::assert_snapshot!(server.call(Method::GET, "/mappings?size=1", None).await, @r#"
     400
     content-type: application/problem+json
     cache-control: no-store
-    {"type":"about:blank","title":"Bad Request","status":400,"detail":"the query parameter limit is not one of clientIdentifier, participantContext, scope"}
+    {"type":"about:blank","title":"Bad Request","status":400,"detail":"the query parameter size is not one of clientIdentifier, participantContext, scope, limit, cursor"}
     "#);
     for path in [
         "/mappings?clientidentifier=a",
@@ -67,7 +67,14 @@ async fn a_query_that_is_not_understood_is_refused() {
         "/mappings?participantContext=%zz",
         "/mappings?clientIdentifier=%00",
         "/scopes?clientIdentifier=a",
-        "/scopes?limit=1",
+        "/scopes?limit=0",
+        "/scopes?limit=1001",
+        "/scopes?limit=+1",
+        "/scopes?limit=1&limit=1",
+        "/scopes?cursor=",
+        "/scopes?cursor=YSBi",
+        "/mappings?cursor=YWI",
+        "/mappings?cursor=!",
     ] {
         let answer = server.call(Method::GET, path, None).await;
         assert_eq!(answer.status, 400, "{path}: {answer}");

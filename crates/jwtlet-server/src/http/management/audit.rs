@@ -109,7 +109,9 @@ pub(super) async fn verify(Reader(call): Reader) -> Result<Response, Problem> {
         (None, None) => None,
         (Some(sequence), Some(hash)) => Some(ChainHead { sequence, hash }),
         _ => {
-            return Err(Problem::bad_request("the query parameters sequence and hash must be given together"));
+            return Err(Problem::bad_request(
+                "the query parameters sequence and hash must be given together",
+            ));
         }
     };
     let mut verifier = ChainVerifier::default();
