@@ -149,3 +149,111 @@ fn value_weight(value: &serde_json::Value) -> usize {
             _ => 0,
         }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jwtlet_core::{Audience, ClientIdentifier, ParticipantContext};
+    use serde_json::json;
+
+    use super::*;
+
+    fn key(name: &str) -> MappingKey {
+        MappingKey {
+            client_identifier: ClientIdentifier::parse(name).unwrap(),
+            participant_context: ParticipantContext::parse("t").unwrap(),
+        }
+    }
+
+    fn policy(name: &str) -> Arc<Policy> {
+        let scope = Scope::parse("read").unwrap();
+        let claims = json!({"r": [name, {"x": "y".repeat(1_000)}]}).as_object().unwrap().clone();
+        let audience = Audience::parse("aud").unwrap();
+        let mapping = ResourceMapping::new(key(name), vec![scope.clone()], vec![audience]).unwrap();
+        Arc::new(Policy::new(mapping, vec![Arc::new(ScopeMapping::restore(scope, claims))]))
+    }
+
+    fn trusted() -> PolicyCache {
+        let cache = PolicyCache::new(1 << 20);
+        cache.trust_always();
+        cache
+    }
+
+    fn has(cache: &PolicyCache, name: &str) -> bool {
+        cache.get(&key(name), &[], Instant::now()).is_some()
+    }
+
+    #[test]
+    fn an_entry_is_used_for_scopes_that_it_has_mappings_of() {
+        let cache = trusted();
+        cache.insert(cache.generation(), key("a"), policy("a"));
+        let read = Scope::parse("read").unwrap();
+        let write = Scope::parse("write").unwrap();
+        assert_eq!(cache.get(&key("a"), std::slice::from_ref(&read), Instant::now()), Some(policy("a")));
+        assert_eq!(cache.get(&key("a"), &[read, write], Instant::now()), None);
+        assert_eq!(cache.get(&key("b"), &[], Instant::now()), None);
+    }
+
+    #[test]
+    fn what_was_read_before_a_change_is_not_remembered_after_it() {
+        let cache = trusted();
+        let read_at = cache.generation();
+        cache.forget([&key("b")]);
+        cache.insert(read_at, key("a"), policy("a"));
+        assert!(!has(&cache, "a"));
+        let read_at = cache.generation();
+        cache.clear();
+        cache.insert(read_at, key("a"), policy("a"));
+        assert!(!has(&cache, "a"));
+        cache.insert(cache.generation(), key("a"), policy("a"));
+        assert!(has(&cache, "a"));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_gone() {
+        let cache = trusted();
+        for name in ["a", "b", "c"] {
+            cache.insert(cache.generation(), key(name), policy(name));
+        }
+        cache.forget([&key("a"), &key("b")]);
+        assert_eq!(["a", "b", "c"].map(|name| has(&cache, name)), [false, false, true]);
+        cache.clear();
+        assert!(!has(&cache, "c"));
+    }
+
+    #[test]
+    fn entries_are_used_only_while_they_are_trusted() {
+        let cache = PolicyCache::new(1 << 20);
+        cache.insert(cache.generation(), key("a"), policy("a"));
+        assert!(!has(&cache, "a"));
+        let until = Instant::now() + Duration::from_secs(60);
+        cache.trust_until(until);
+        assert!(has(&cache, "a"));
+        assert!(cache.get(&key("a"), &[], until).is_none());
+        cache.distrust();
+        assert!(!has(&cache, "a"));
+        cache.trust_until(until);
+        assert!(!has(&cache, "a"), "changes may have passed unseen");
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        const BYTES: u64 = 100_000;
+        let cache = PolicyCache::new(BYTES);
+        for n in 0..1_000 {
+            let name = n.to_string();
+            cache.insert(cache.generation(), key(&name), policy(&name));
+        }
+        cache.entries.run_pending_tasks();
+        assert!(cache.entries.weighted_size() <= BYTES);
+        assert!(cache.entries.entry_count() > 10);
+        assert!(weight(&key("a"), &policy("a")) > 1_000);
+
+        let nothing = PolicyCache::new(0);
+        nothing.trust_always();
+        nothing.insert(nothing.generation(), key("a"), policy("a"));
+        nothing.entries.run_pending_tasks();
+        assert!(!has(&nothing, "a"));
+    }
+}

@@ -167,6 +167,11 @@ impl<D: Database> Engine<D> {
         self.health.get()
     }
 
+    #[cfg(test)]
+    pub(crate) fn database(&self) -> &D {
+        &self.database
+    }
+
     async fn try_change(&self, changes: &[Change], author: &Author) -> Result<Vec<Applied>, Failure> {
         let mut attempt = 1;
         loop {

@@ -6,6 +6,8 @@
 mod lists;
 mod open;
 mod rows;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod watch;
 
