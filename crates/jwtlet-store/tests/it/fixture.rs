@@ -5,7 +5,7 @@ use std::{any::Any, path::Path, time::Duration};
 use jiff::Timestamp;
 use jwtlet_core::{
     Audience, ClientIdentifier, ParticipantContext, PolicyStore, Scope, Subject,
-    audit::{Broken, ChainHead, ChainVerifier},
+    audit::{AuditFilter, AuditRecord, Broken, ChainHead, ChainVerifier},
     change::{Applied, Author, Change, ChangeError, Precondition},
     health::Health,
     mapping::{ClaimRules, MappingKey, ResourceMapping, ScopeMapping},
@@ -133,8 +133,8 @@ impl Fixture {
 
     /// The actions and records of the whole trail, the oldest first.
     pub(crate) async fn trail(&self) -> Vec<String> {
-        let page = self.store.audit(&Default::default(), &Page::first(usize::MAX)).await.unwrap();
-        let text = |record: &jwtlet_core::audit::AuditRecord| {
+        let page = self.store.audit(&AuditFilter::default(), &Page::first(usize::MAX)).await.unwrap();
+        let text = |record: &AuditRecord| {
             let key = [&record.key.client_identifier, &record.key.participant_context, &record.key.scope];
             let key: Vec<_> = key.into_iter().flatten().cloned().collect();
             format!("{} {}", record.action.name(), key.join("/"))

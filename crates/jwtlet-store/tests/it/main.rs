@@ -1,6 +1,10 @@
 //! What every policy store has to do, run on every database, and what one database has to do alone.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in helper functions too")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails, in helper functions too"
+)]
 
 mod changes;
 mod concurrency;
