@@ -11,11 +11,13 @@ mod config_rules;
 mod config_storage;
 mod config_values;
 mod costs;
+mod crash;
 #[cfg(feature = "dev")]
 mod dev;
 mod errors;
 mod exchange;
 mod explain;
+mod fleet;
 mod harness;
 mod keys;
 mod lint;

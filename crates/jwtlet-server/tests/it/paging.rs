@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     harness::{Answer, Harness},
     management::{mapping, scope},
+    storage::{by_hand, start_on},
 };
 
 impl Harness {
@@ -37,7 +38,7 @@ impl Harness {
 }
 
 /// The path below `/api/v1` that the `Link` header names.
-fn link(answer: &Answer) -> Option<String> {
+pub(crate) fn link(answer: &Answer) -> Option<String> {
     let target = answer.header("link")?.strip_prefix('<')?.strip_suffix(">; rel=\"next\"").unwrap();
     Some(target.strip_prefix("/api/v1").unwrap().to_owned())
 }
@@ -137,4 +138,38 @@ async fn a_cursor_alone_lists_all_that_follows() {
     let first = server.call(Method::GET, "/mappings?limit=2", None).await;
     let rest = link(&first).unwrap().replace("limit=2&", "");
     assert_eq!(server.records(&rest).await, server.records("/mappings").await[2..]);
+}
+
+#[tokio::test]
+async fn a_list_that_fails_on_its_way_breaks_off_and_never_looks_whole() {
+    let files = tempfile::tempdir().unwrap();
+    let path = files.path().join("policy.db");
+    let server = start_on(&path).await;
+    // More than the buffers between the two ends take.
+    for client in ["a", "b"] {
+        let long = |i: usize| {
+            let mut mapping = mapping(client, &format!("{i:05}"));
+            mapping["description"] = "x".repeat(1_000).into();
+            mapping
+        };
+        let all: Vec<Value> = (0..10_000).map(long).collect();
+        assert_eq!(server.call(Method::POST, "/mappings", Some(&json!(all))).await.status, 201);
+    }
+    let request = server.management_request(Method::GET, "/mappings", "admin");
+    let mut response = request.send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let mut received = response.chunk().await.unwrap().unwrap().len();
+    by_hand(&path, "ALTER TABLE resource_mappings RENAME TO elsewhere").await;
+    let failure = loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => received += chunk.len(),
+            Ok(None) => panic!("a whole answer of {received} bytes"),
+            Err(failure) => break failure,
+        }
+    };
+    assert!(failure.is_body() || failure.is_decode(), "{failure:?}");
+    let before_the_first_byte = server.call(Method::GET, "/mappings", None).await;
+    assert_eq!(before_the_first_byte.status, 503, "{before_the_first_byte}");
+    by_hand(&path, "ALTER TABLE elsewhere RENAME TO resource_mappings").await;
+    assert_eq!(server.records("/mappings").await.len(), 20_000);
 }

@@ -10,15 +10,10 @@ use reqwest::Client;
 use serde_json::{Value, json};
 
 use crate::{
+    fleet::{client, exchange_request},
     harness::{Answer, CONNECTOR, EXCHANGE_AUDIENCE, Harness, MANAGEMENT_AUDIENCE, PATIENCE},
     program::{Neighbours, Program, address, ready},
 };
-
-fn client() -> Client {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    #[expect(clippy::disallowed_methods, reason = "a test client needs no limits")]
-    Client::builder().no_proxy().tls_certs_only([]).build().unwrap()
-}
 
 /// A started process, waited for until it is ready, and its two URLs.
 async fn start_ready(neighbours: &Neighbours, http: &Client) -> (Program, String, String) {
@@ -34,17 +29,6 @@ async fn map(neighbours: &Neighbours, http: &Client, management: &str) {
     let mapping = json!({"clientIdentifier": CONNECTOR, "participantContext": "acme", "scopes": []});
     let request = http.post(format!("{management}/api/v1/mappings")).bearer_auth(token).json(&mapping);
     assert_eq!(Answer::of(request).await.status, 201);
-}
-
-fn exchange_request(http: &Client, exchange: &str, subject_token: &str) -> reqwest::RequestBuilder {
-    let body = form_urlencoded::Serializer::new(String::new())
-        .append_pair("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange")
-        .append_pair("subject_token_type", "urn:ietf:params:oauth:token-type:jwt")
-        .append_pair("subject_token", subject_token)
-        .append_pair("resource", "acme")
-        .finish();
-    let request = http.post(format!("{exchange}/token"));
-    request.header("content-type", "application/x-www-form-urlencoded").body(body)
 }
 
 #[tokio::test]
@@ -121,7 +105,7 @@ async fn a_signal_lets_running_requests_finish_and_ends_it_with_status_0() {
         let subject_token =
             neighbours.kubernetes.token("demo", "connector").audience(EXCHANGE_AUDIENCE).mint();
         neighbours.vault.faults().set_latency(Duration::from_secs(2));
-        let request = tokio::spawn(Answer::of(exchange_request(&http, &exchange, &subject_token)));
+        let request = tokio::spawn(Answer::of(exchange_request(&http, &exchange, &subject_token, "acme")));
         // Kubernetes has answered, so the request is at Vault, which takes its time.
         wait_until(|| neighbours.kubernetes.reviews_of(&subject_token) == 1, PATIENCE).await.unwrap();
         program.signal(signal);
