@@ -44,7 +44,7 @@ END;
 
 -- The trail: record is the JSON that hash covers; the other columns repeat what filters look at.
 CREATE TABLE audit_log (
-    sequence            INTEGER PRIMARY KEY,
+    sequence            INTEGER PRIMARY KEY CHECK (sequence > 0),
     record              TEXT    NOT NULL,
     hash                TEXT    NOT NULL,
     time                INTEGER NOT NULL,
