@@ -153,3 +153,42 @@ fn a_database_on_another_host_that_nothing_verifies_warns() {
         assert!(warnings.iter().all(|warning| !warning.contains("hunter2")));
     }
 }
+
+#[test]
+fn what_the_example_shows_in_comments_is_the_default_or_accepted_too() {
+    let example =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../config.example.toml")).unwrap();
+    let (start, rest) = example.split_once("[storage_backend]").unwrap();
+    let (table, rest) = rest.split_once("[k8s]").unwrap();
+    let with = |kind: &str, prefixes: &[&str]| {
+        let mut table = table.replace("type = \"memory\"", &format!("type = \"{kind}\""));
+        for prefix in prefixes {
+            table = table.replace(&format!("\n# {prefix}"), &format!("\n{prefix}"));
+        }
+        load(&format!("{start}[storage_backend]{table}[k8s]{rest}"), &[]).unwrap()
+    };
+    let config = with("sqlite", &["path = "]);
+    assert!(matches!(config.storage.backend, Backend::Sqlite { path } if path.ends_with("jwtlet.db")));
+    let keys = [
+        "max_connections",
+        "min_connections",
+        "acquire_timeout",
+        "idle_timeout",
+        "max_lifetime",
+        "application_name",
+        "statement_cache_capacity",
+        "sslmode",
+        "ssl_root_cert",
+        "test_before_acquire",
+        "run_migrations_on_startup",
+    ];
+    let lines: Vec<String> = keys.iter().map(|key| format!("{key} = ")).collect();
+    let mut prefixes = vec!["url = ", "[storage_backend.pool]"];
+    prefixes.extend(lines.iter().map(|line| &**line));
+    let config = with("postgres", &prefixes);
+    assert_eq!(config.warnings, [""; 0]);
+    let Backend::Postgres(mut shown) = config.storage.backend else { panic!() };
+    assert!(shown.sslmode.take().is_some() && shown.ssl_root_cert.take().is_some());
+    let Backend::Postgres(default) = load(&pool(""), &[]).unwrap().storage.backend else { panic!() };
+    assert_eq!(format!("{shown:?}"), format!("{default:?}"));
+}

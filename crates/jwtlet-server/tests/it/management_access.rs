@@ -25,6 +25,10 @@ fn calls(operator: &str) -> Vec<(Method, &'static str, Option<Value>)> {
         (Method::POST, "/scopes", Some(scope(operator))),
         (Method::PUT, "/scopes/read", Some(scope("read"))),
         (Method::DELETE, "/scopes/read", None),
+        (Method::GET, "/audit", None),
+        (Method::GET, "/audit/verify", None),
+        (Method::POST, "/explain", Some(json!({"clientIdentifier": "client", "participantContext": "pc"}))),
+        (Method::GET, "/lint", None),
     ]
 }
 
@@ -56,6 +60,10 @@ async fn each_role_may_make_its_calls_and_no_others() {
     POST /scopes               403    403    201    201    403
     PUT /scopes/read           403    403    404    404    403
     DELETE /scopes/read        403    403    204    204    403
+    GET /audit                 200    403    403    200    403
+    GET /audit/verify          200    403    403    200    403
+    POST /explain              200    403    403    200    403
+    GET /lint                  200    403    403    200    403
     ");
 }
 

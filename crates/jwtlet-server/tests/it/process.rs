@@ -204,6 +204,30 @@ async fn each_management_call_is_logged_with_its_status_and_the_id_of_its_reques
 }
 
 #[tokio::test]
+async fn each_change_is_one_log_line_and_what_changes_nothing_is_none() {
+    let neighbours = Neighbours::start().await;
+    let (program, _, management) = start_ready(&neighbours, &client()).await;
+    map(&neighbours, &client(), &management).await;
+    let token = neighbours.kubernetes.token("ops", "admin").audience(MANAGEMENT_AUDIENCE).mint();
+    for path in ["mappings/nobody", "mappings/system:serviceaccount:demo:connector", "scopes/none"] {
+        let request = client().delete(format!("{management}/api/v1/{path}")).bearer_auth(&token);
+        assert_eq!(Answer::of(request.header("x-request-id", "find-me")).await.status, 204);
+    }
+    let is_written = || program.err().matches("management call status=204").count() == 3;
+    wait_until(is_written, PATIENCE).await.unwrap();
+    let log = program.err();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("policy change")).collect();
+    assert_eq!(lines.len(), 2, "{log}");
+    for part in
+        ["actor=\"system:serviceaccount:ops:admin\" uid=", "action=\"mapping.create\"", "context=\"acme\""]
+    {
+        assert!(lines[0].contains(part), "{part} is not in {}", lines[0]);
+    }
+    let deleted = "action=\"mapping.delete\" client=\"system:serviceaccount:demo:connector\"";
+    assert!(lines[1].contains(deleted) && lines[1].contains("id=\"find-me\""), "{}", lines[1]);
+}
+
+#[tokio::test]
 async fn rust_log_sets_the_level() {
     let neighbours = Neighbours::start().await;
     let http = client();
