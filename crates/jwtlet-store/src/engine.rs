@@ -10,6 +10,7 @@ use jwtlet_core::{
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
     store::{Freshness, Lookup, MappingFilter, Page, Stored},
 };
+use tracing::Instrument;
 
 use crate::{
     cache::PolicyCache,
@@ -228,5 +229,5 @@ async fn append(
 async fn to_the_end<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, StoreError> {
-    tokio::spawn(future).await.map_err(StoreError::GivenUp)
+    tokio::spawn(future.in_current_span()).await.map_err(StoreError::GivenUp)
 }
