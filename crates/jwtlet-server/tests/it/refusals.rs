@@ -42,6 +42,7 @@ async fn whatever_a_known_caller_is_refused_is_recorded_with_the_reason() {
     server.call(Method::POST, "/mappings", Some(&json!([mapping("x", "y"), mapping("a", "b")]))).await;
     Answer::of(junk(Method::DELETE, "/mappings/a/b").header("if-match", "\"x\"")).await;
     Answer::of(junk(Method::DELETE, "/mappings/a").header("if-match", "*")).await;
+    server.call(Method::PUT, "/mappings/a/b", Some(&json!({"clientIdentifier": "other"}))).await;
     Answer::of(junk(Method::PUT, "/mappings/%zz/b").json(&json!({}))).await;
     Answer::of(junk(Method::POST, "/scopes").header("content-type", "text/plain").body("x")).await;
     Answer::of(junk(Method::POST, "/scopes").body(vec![b' '; 16 * 1024 * 1024 + 1])).await;
@@ -65,6 +66,8 @@ async fn whatever_a_known_caller_is_refused_is_recorded_with_the_reason() {
         a mapping of a for b is not in the state that If-Match names
     admin mapping.delete {"clientIdentifier":"a"}
         If-Match cannot hold here: the mappings of a client have no entity tag together
+    admin mapping.update {"clientIdentifier":"a","participantContext":"b"}
+        missing field `participantContext`
     admin mapping.update {"participantContext":"b"}
         the path: a % must be followed by two hexadecimal digits
     admin scope.create {}

@@ -23,10 +23,13 @@ use tokio::task;
 use tracing::{Instrument, Span, error, info};
 
 use super::{access::Call, given_up, path, revision};
-use crate::http::{
-    Service,
-    entity_tag::{self, Tags},
-    error::Problem,
+use crate::{
+    clock,
+    http::{
+        Service,
+        entity_tag::{self, Tags},
+        error::Problem,
+    },
 };
 
 type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -79,15 +82,17 @@ where
     outcome.into_response()
 }
 
+/// The key is that of the path, and where the path names none, what the problem says of the body.
 async fn record(service: &Service, author: &Author, action: Action, key: AuditKey, problem: &Problem) {
     let entry = AuditEntry {
         action,
-        key: problem.concerns().cloned().unwrap_or(key),
+        key: if key == AuditKey::default() { problem.concerns().cloned().unwrap_or(key) } else { key },
         outcome: Outcome::Refused,
         reason: Some(problem.detail().into_owned()),
         before: None,
         after: None,
     };
+    let author = &Author { at: clock::now(), ..author.clone() };
     if let Err(failure) = service.exchange.store().record_refusal(entry, author).await {
         error!(
             actor = author.subject.identity.as_str(),
@@ -101,8 +106,10 @@ async fn record(service: &Service, author: &Author, action: Action, key: AuditKe
 /// Makes these changes, all or none, and logs each.
 pub(super) async fn apply(call: &Call, changes: Vec<Change>) -> Result<Vec<Applied>, Problem> {
     let subjects: Vec<(Action, AuditKey)> = changes.iter().map(subject_of).collect();
-    let applied = call.store().change(changes, &call.author).await.map_err(refusal)?;
-    let actor = &call.author.subject;
+    // Now, not when the call came in: its body may have taken a while.
+    let author = Author { at: clock::now(), ..call.author.clone() };
+    let applied = call.store().change(changes, &author).await.map_err(refusal)?;
+    let actor = &author.subject;
     for ((action, key), applied) in subjects.iter().zip(&applied) {
         if let Applied::Deleted(0) = applied {
             continue;
