@@ -15,6 +15,7 @@ use jwtlet_core::{
 };
 use jwtlet_store::Store;
 use serde::Serialize;
+use tracing::{Instrument, Span};
 
 use super::{access::Call, path::Query};
 use crate::http::{
@@ -147,7 +148,8 @@ async fn everything<L: Listing>(call: &Call, listing: L, after: Option<L::Key>) 
         return Ok(Json(first).into_response());
     }
     let (sender, body) = Channel::<Bytes, UpstreamError>::new(PAGES_AHEAD);
-    tokio::spawn(stream(Arc::clone(&call.service), listing, first, sender));
+    let stream = stream(Arc::clone(&call.service), listing, first, sender);
+    tokio::spawn(stream.instrument(Span::current()));
     Ok(([(header::CONTENT_TYPE, "application/json")], Body::new(body)).into_response())
 }
 
