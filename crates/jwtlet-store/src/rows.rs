@@ -163,7 +163,7 @@ impl Life {
     }
 }
 
-/// The columns of `audit_log` that filters look at; all of it is in the text too.
+/// The columns of `audit_log` that filters look at; all of it is in the text too, and more exactly.
 #[derive(Debug)]
 pub(crate) struct AuditColumns {
     /// Microseconds since 1970.
@@ -187,11 +187,18 @@ impl AuditColumns {
             request_id: record.request_id,
             action: record.action,
             outcome: record.outcome,
-            client_identifier: record.key.client_identifier,
-            participant_context: record.key.participant_context,
-            scope: record.key.scope,
+            client_identifier: record.key.client_identifier.filter(as_name),
+            participant_context: record.key.participant_context.filter(as_name),
+            scope: record.key.scope.filter(as_name),
         })
     }
+}
+
+/// The key of a refused attempt may be any text. One that cannot be a name is not looked for, and PostgreSQL could not keep
+/// it in a column with an index: such a column takes no U+0000, and no more than some two kilobytes.
+fn as_name(text: &String) -> bool {
+    const LONGEST_NAME: usize = 512;
+    text.len() <= LONGEST_NAME && !text.contains('\0')
 }
 
 /// A record of the chain as it is stored.

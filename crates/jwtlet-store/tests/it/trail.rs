@@ -149,6 +149,21 @@ pub(crate) async fn a_refusal_is_recorded(fixture: Fixture) {
     assert_eq!(fixture.verify(10).await.unwrap().sequence, 2);
 }
 
+/// What is refused is often not a name.
+pub(crate) async fn a_refusal_of_any_text_is_recorded(fixture: Fixture) {
+    let odd = "\0 '\"\\ \n\u{202e}\u{1f600}".repeat(1_000);
+    let key = AuditKey {
+        client_identifier: Some(odd.clone()),
+        participant_context: Some(odd.clone()),
+        scope: Some(odd.clone()),
+    };
+    let refused = AuditEntry { key: key.clone(), reason: Some(odd.clone()), ..refusal("a") };
+    fixture.store.record_refusal(refused, &author()).await.unwrap();
+    let record = records(&fixture).await.remove(0);
+    assert_eq!((record.key, record.reason), (key, Some(odd)));
+    assert_eq!(fixture.verify(10).await.unwrap().sequence, 1);
+}
+
 pub(crate) async fn the_trail_is_read_from_its_end_in_pages(fixture: Fixture) {
     fixture.change((0..5).map(|i| create("a", &format!("{i}"))).collect()).await.unwrap();
     let page = async |after, limit| sequences(&fixture, AuditFilter::default(), Page { after, limit }).await;
