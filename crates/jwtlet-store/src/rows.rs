@@ -187,16 +187,16 @@ impl AuditColumns {
             request_id: record.request_id,
             action: record.action,
             outcome: record.outcome,
-            client_identifier: record.key.client_identifier.filter(as_name),
-            participant_context: record.key.participant_context.filter(as_name),
-            scope: record.key.scope.filter(as_name),
+            client_identifier: record.key.client_identifier.filter(|text| is_name(text)),
+            participant_context: record.key.participant_context.filter(|text| is_name(text)),
+            scope: record.key.scope.filter(|text| is_name(text)),
         })
     }
 }
 
 /// The key of a refused attempt may be any text. One that cannot be a name is not looked for, and PostgreSQL could not keep
 /// it in a column with an index: such a column takes no U+0000, and no more than some two kilobytes.
-fn as_name(text: &String) -> bool {
+fn is_name(text: &str) -> bool {
     const LONGEST_NAME: usize = 512;
     text.len() <= LONGEST_NAME && !text.contains('\0')
 }
