@@ -8,6 +8,7 @@
 //! - [`Kubernetes`] serves TokenReview, TokenRequest, the issuer's discovery documents and the probes.
 //! - [`Vault`] serves the transit engine, tokens, the Kubernetes login and the `sys` probes.
 //! - [`Faults`] makes either of them slow, mute, garbled, huge or absent.
+//! - [`OpenBao`] and [`Postgres`] are the real servers, started and thrown away.
 //! - [`wait_until`] and [`LogCapture`] serve the tests around them.
 //!
 //! Handles are cheap to clone; the server stops when the last one is dropped.
@@ -37,6 +38,8 @@ mod kubernetes;
 mod listener;
 mod log_capture;
 mod openbao;
+mod postgres;
+mod postgres_server;
 mod rsa;
 mod tls;
 mod vault;
@@ -47,5 +50,6 @@ pub use faults::{Fault, Faults};
 pub use kubernetes::{Kubernetes, KubernetesBuilder, TokenBuilder};
 pub use log_capture::{CaptureWriter, LogCapture};
 pub use openbao::{OpenBao, OpenBaoError};
+pub use postgres::{Frozen, Postgres, PostgresError};
 pub use vault::{KeyType, KubernetesAuth, KubernetesRole, TokenPolicy, UnknownKeyType, Vault, VaultBuilder};
 pub use wait::{PatienceExhausted, wait_for, wait_until};

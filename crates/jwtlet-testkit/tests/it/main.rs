@@ -9,6 +9,7 @@ mod keys;
 mod kubernetes_login;
 mod lifecycle;
 mod log_capture;
+mod postgres;
 mod reviews;
 mod sign_batches;
 mod signatures;
