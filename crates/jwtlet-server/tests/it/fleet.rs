@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     harness::{Answer, EXCHANGE_AUDIENCE, MANAGEMENT_AUDIENCE, PATIENCE},
-    program::{Neighbours, Program, address, ready},
+    program::{Neighbours, Program, address, is_ready},
 };
 
 /// Where policy is kept: variables of a process.
@@ -17,6 +17,11 @@ pub(crate) type Storage = BTreeMap<&'static str, String>;
 pub(crate) fn sqlite(path: &std::path::Path) -> Storage {
     let path = path.display().to_string();
     [("JWTLET__STORAGE_BACKEND__TYPE", "sqlite".into()), ("JWTLET__STORAGE_BACKEND__PATH", path)].into()
+}
+
+pub(crate) fn postgres(url: &str) -> Storage {
+    [("JWTLET__STORAGE_BACKEND__TYPE", "postgres".into()), ("JWTLET__STORAGE_BACKEND__URL", url.into())]
+        .into()
 }
 
 pub(crate) fn client() -> Client {
@@ -41,7 +46,8 @@ impl Replica {
         let exchange = address(&program, "exchange").await;
         let management = address(&program, "management").await;
         let http = client();
-        ready(&http, &exchange).await;
+        let is_ready = wait_for(async || is_ready(&http, &exchange).await, PATIENCE).await;
+        assert!(is_ready.is_ok(), "{}", program.err());
         let token = |namespace, name, audience: &str| {
             neighbours.kubernetes.token(namespace, name).audience(audience).mint()
         };
@@ -75,7 +81,8 @@ impl Replica {
     }
 
     pub(crate) async fn wait_until_ready(&self) {
-        ready(&self.http, &self.exchange).await;
+        let is_ready = wait_for(async || is_ready(&self.http, &self.exchange).await, PATIENCE).await;
+        assert!(is_ready.is_ok(), "{}", self.program.err());
     }
 
     pub(crate) async fn wait_until_not_ready(&self) {

@@ -30,6 +30,7 @@ mod management_names;
 mod openbao;
 mod outages;
 mod paging;
+mod postgres;
 mod process;
 mod program;
 mod raw;

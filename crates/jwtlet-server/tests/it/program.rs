@@ -176,9 +176,11 @@ pub(crate) async fn address(program: &Program, api: &str) -> String {
 
 /// Waits until this process is ready.
 pub(crate) async fn ready(http: &reqwest::Client, exchange: &str) {
-    let is_ready = async || {
-        let answer = http.get(format!("{exchange}/readyz")).send().await;
-        answer.is_ok_and(|answer| answer.status() == 200)
-    };
-    wait_for(is_ready, PATIENCE).await.unwrap();
+    wait_for(async || is_ready(http, exchange).await, PATIENCE).await.unwrap();
+}
+
+/// Whether the process behind this URL is ready.
+pub(crate) async fn is_ready(http: &reqwest::Client, exchange: &str) -> bool {
+    let answer = http.get(format!("{exchange}/readyz")).send().await;
+    answer.is_ok_and(|answer| answer.status() == 200)
 }
