@@ -21,7 +21,7 @@ use crate::encoding::lock;
 use crate::postgres_server::{Binaries, Cluster, Server, Signal, signal};
 
 /// How long a start may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often to try again when another process takes the port.
 const ATTEMPTS: u32 = 5;
 /// The role that jwtlet connects as.
