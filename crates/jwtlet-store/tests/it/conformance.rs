@@ -12,6 +12,11 @@ macro_rules! on_each_database {
                 crate::$module::$test(crate::fixture::Fixture::sqlite().await).await;
             })+)+
         }
+        mod postgres {
+            $($(#[tokio::test] async fn $test() {
+                crate::$module::$test(crate::fixture::Fixture::postgres().await).await;
+            })+)+
+        }
     };
 }
 
@@ -21,6 +26,11 @@ macro_rules! on_each_shared_database {
         mod sqlite_by_hand {
             $($(#[tokio::test] async fn $test() {
                 crate::$module::$test(crate::fixture::Fixture::sqlite().await).await;
+            })+)+
+        }
+        mod postgres_by_hand {
+            $($(#[tokio::test] async fn $test() {
+                crate::$module::$test(crate::fixture::Fixture::postgres().await).await;
             })+)+
         }
     };
@@ -67,6 +77,7 @@ on_each_database! {
         one_request_leaves_one_record_for_each_changed_record,
         what_changes_nothing_is_not_recorded,
         a_refusal_is_recorded,
+        a_refusal_of_any_text_is_recorded,
         the_trail_is_read_from_its_end_in_pages,
         the_trail_is_filtered,
         the_trail_is_filtered_by_time,

@@ -11,8 +11,8 @@ use jwtlet_core::{
     mapping::{ClaimRules, MappingKey, ResourceMapping, ScopeMapping},
     store::{Freshness, Lookup, MappingFilter, Page},
 };
-use jwtlet_store::{Backend, Store, StoreSettings};
-use jwtlet_testkit::wait_until;
+use jwtlet_store::{Backend, PostgresSettings, Store, StoreSettings};
+use jwtlet_testkit::{Postgres, wait_until};
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
 use tokio::task::JoinHandle;
@@ -34,6 +34,7 @@ pub(crate) struct Fixture {
 /// The database behind a store, for those who write to it by hand.
 enum Sql {
     Sqlite(sqlx::SqlitePool),
+    Postgres(sqlx::PgPool),
 }
 
 impl Drop for Fixture {
@@ -54,6 +55,13 @@ impl Fixture {
         Self::start(Backend::Sqlite { path }, Some(sql), directory).await
     }
 
+    pub(crate) async fn postgres() -> Self {
+        let url = Postgres::shared().await.unwrap().database().await.unwrap();
+        let sql = Sql::Postgres(sqlx::PgPool::connect_lazy(&url).unwrap());
+        let settings = PostgresSettings::new(url.into()).unwrap();
+        Self::start(Backend::Postgres(settings), Some(sql), ()).await
+    }
+
     async fn start(backend: Backend, sql: Option<Sql>, kept: impl Any + Send) -> Self {
         let (store, running) = run(backend);
         ready(&store).await;
@@ -64,6 +72,7 @@ impl Fixture {
     pub(crate) async fn execute(&self, statement: &'static str) -> Result<(), sqlx::Error> {
         match self.sql.as_ref().unwrap() {
             Sql::Sqlite(pool) => sqlx::raw_sql(statement).execute(pool).await.map(|_| ()),
+            Sql::Postgres(pool) => sqlx::raw_sql(statement).execute(pool).await.map(|_| ()),
         }
     }
 
@@ -71,6 +80,7 @@ impl Fixture {
     pub(crate) async fn tamper(&self, statement: &'static str) {
         let unlock = match self.sql.as_ref().unwrap() {
             Sql::Sqlite(_) => "DROP TRIGGER audit_log_no_update; DROP TRIGGER audit_log_no_delete",
+            Sql::Postgres(_) => "ALTER TABLE audit_log DISABLE TRIGGER USER",
         };
         self.execute(unlock).await.unwrap();
         self.execute(statement).await.unwrap();
@@ -81,6 +91,9 @@ impl Fixture {
         match self.sql.as_ref().unwrap() {
             Sql::Sqlite(_) => {
                 "UPDATE resource_mappings SET audiences = '[\"\"]' WHERE participant_context = 't'"
+            }
+            Sql::Postgres(_) => {
+                "UPDATE resource_mappings SET audiences = '{\"\"}' WHERE participant_context = 't'"
             }
         }
     }
