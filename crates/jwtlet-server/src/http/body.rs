@@ -34,8 +34,19 @@ pub(crate) async fn read(body: Body, max_bytes: usize) -> Result<Bytes, BodyErro
     }
 }
 
+/// There are several Content-Type headers; whoever looked at the request before may have believed another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the Content-Type must be given once only")]
+pub(crate) struct RepeatedContentType;
+
 /// The media type without its parameters, in lower case.
-pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    Some(value.split(';').next().unwrap_or(value).trim().to_ascii_lowercase())
+pub(crate) fn media_type(headers: &HeaderMap) -> Result<Option<String>, RepeatedContentType> {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let value = values.next();
+    if values.next().is_some() {
+        return Err(RepeatedContentType);
+    }
+    // What is not text is no media type that anybody knows.
+    let text = value.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    Ok(text.map(|text| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()))
 }

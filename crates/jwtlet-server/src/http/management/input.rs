@@ -75,7 +75,8 @@ fn convert<I: DeserializeOwned, T>(
 }
 
 async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-    if body::media_type(headers).is_some_and(|media_type| media_type != "application/json") {
+    let media_type = body::media_type(headers).map_err(|error| Problem::bad_request(error.to_string()))?;
+    if media_type.is_some_and(|media_type| media_type != "application/json") {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "the Content-Type must be application/json",

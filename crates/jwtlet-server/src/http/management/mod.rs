@@ -4,6 +4,7 @@
 //! nobody without one learns what is well-formed here.
 
 mod access;
+mod date_time;
 mod input;
 mod mappings;
 mod path;

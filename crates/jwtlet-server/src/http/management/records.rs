@@ -11,6 +11,8 @@ use jwtlet_core::{
 use serde::{Deserialize, Serialize, de::IgnoredAny as Ignored};
 use serde_json::{Map, Value};
 
+use super::date_time;
+
 /// A resource mapping in a request. The read-only members of an answer may be sent back and are ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -20,7 +22,7 @@ pub(super) struct MappingInput {
     scopes: Vec<Scope>,
     #[serde(default)]
     audiences: Vec<Audience>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "date_time::deserialize")]
     expires_at: Option<Timestamp>,
     #[serde(default)]
     description: Option<String>,
