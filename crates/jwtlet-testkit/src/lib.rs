@@ -46,6 +46,6 @@ pub use error::{KeyError, StartError};
 pub use faults::{Fault, Faults};
 pub use kubernetes::{Kubernetes, KubernetesBuilder, TokenBuilder};
 pub use log_capture::{CaptureWriter, LogCapture};
-pub use openbao::{OpenBao, OpenBaoError};
+pub use openbao::{OpenBao, OpenBaoBuilder, OpenBaoError};
 pub use vault::{KeyType, KubernetesAuth, KubernetesRole, TokenPolicy, UnknownKeyType, Vault, VaultBuilder};
 pub use wait::{PatienceExhausted, wait_for, wait_until};

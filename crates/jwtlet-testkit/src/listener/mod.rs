@@ -209,7 +209,10 @@ async fn answer(
     }
     match fate.fault {
         None => shared.router.clone().oneshot(request.map(Body::new)).await,
-        Some(Fault::Hang) => pending().await,
+        Some(Fault::Hang) => {
+            let _hanging = shared.faults.hang();
+            pending().await
+        }
         Some(Fault::Close) => {
             close.cancel();
             pending().await
