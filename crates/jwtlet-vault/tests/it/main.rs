@@ -15,6 +15,7 @@ mod batches;
 mod costs;
 mod lagging;
 mod load;
+mod logins;
 mod logs;
 mod misbehaviour;
 mod openbao;

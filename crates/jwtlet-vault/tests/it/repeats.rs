@@ -23,7 +23,7 @@ async fn prepare() -> (Vault, Running) {
     (vault, running)
 }
 
-fn passing() -> impl Iterator<Item = Fault> {
+pub(crate) fn passing() -> impl Iterator<Item = Fault> {
     [412, 429, 472, 473, 500, 502, 503, 504]
         .into_iter()
         .map(|status| Fault::vault(status, "no"))
