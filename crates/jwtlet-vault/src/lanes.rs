@@ -106,6 +106,18 @@ impl Lanes {
         }
     }
 
+    /// Keeps the batches to come to a size that Vault takes.
+    pub(crate) fn limit_batches(&self, size: usize) {
+        if self.queue().limit_batches(size) {
+            warn!(
+                size,
+                "Vault refuses larger batches than this, or a proxy in front of it does; batches are kept to this size. \
+                 See max_request_json_strings and max_request_size of the listener (OpenBao), max_request_size and \
+                 max_json_array_element_count (HashiCorp Vault), or set vault.max_batch"
+            );
+        }
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue<Waiting>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -14,7 +14,10 @@
 //! (halves up to 24) saved a quarter of the calls and cost half a millisecond; so did taking along what would be too
 //! little for a share of its own. Halves up to 16 gave 8 and 16 callers a third fewer calls and a better median.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 /// The most callers that wait; what comes on top is turned away, because it would not be served within its deadline.
 pub(crate) const MOST_WAITING: usize = 4096;
@@ -24,6 +27,10 @@ const SINGLE_CALLS: usize = 64;
 
 /// From this size on larger batches gain little: Vault's cost of a signature hardly falls any more.
 const WORTHWHILE: usize = 16;
+
+/// How long batches are kept to a size that the server has shown. Then larger ones are tried again: what refused them may
+/// have been changed, or have been a proxy that is gone.
+const FOUND_SIZE_STAYS: Duration = Duration::from_mins(10);
 
 /// How large and how many calls may be.
 #[derive(Debug, Clone, Copy)]
@@ -42,13 +49,15 @@ impl Limits {
 pub(crate) struct Queue<T> {
     waiting: VecDeque<T>,
     limits: Limits,
+    /// What the server takes, and until when that is respected.
+    found_size: Option<(usize, Instant)>,
     lanes: usize,
     items: usize,
 }
 
 impl<T> Queue<T> {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { waiting: VecDeque::new(), limits, lanes: 0, items: 0 }
+        Self { waiting: VecDeque::new(), limits, found_size: None, lanes: 0, items: 0 }
     }
 
     /// Lets a caller wait, unless too many do. Those who are gone do not count.
@@ -66,7 +75,7 @@ impl<T> Queue<T> {
     /// The callers of the next call, if one is to be made now. It is under way from then on.
     pub(crate) fn take(&mut self) -> Option<Vec<T>> {
         let queued = self.waiting.len();
-        let size = next_call(queued, self.lanes, self.items, self.limits)?;
+        let size = next_call(queued, self.lanes, self.items, self.limits_now())?;
         let batch: Vec<T> = self.waiting.drain(..size.min(queued)).collect();
         self.lanes += 1;
         self.items += batch.len();
@@ -77,6 +86,24 @@ impl<T> Queue<T> {
     pub(crate) fn release(&mut self, items: usize) {
         self.lanes = self.lanes.saturating_sub(1);
         self.items = self.items.saturating_sub(items);
+    }
+
+    /// Makes batches no larger than this for a while. Tells whether that is news.
+    pub(crate) fn limit_batches(&mut self, size: usize) -> bool {
+        // A call that was made before the last limit was found may tell of a larger one.
+        let size = size.min(self.limits_now().batch);
+        let is_news = self.found_size.is_none_or(|(last, _)| last != size);
+        self.found_size = Some((size, Instant::now() + FOUND_SIZE_STAYS));
+        is_news
+    }
+
+    fn limits_now(&self) -> Limits {
+        match self.found_size {
+            Some((size, until)) if Instant::now() < until => {
+                Limits { batch: self.limits.batch.min(size), ..self.limits }
+            }
+            _ => self.limits,
+        }
     }
 
     /// Asks for one message a call from now on. Tells whether that is news.
@@ -169,6 +196,28 @@ mod tests {
         let mut queue = queue(MOST_WAITING);
         assert_eq!(queue.push(5000, |_| false), Err(5000));
         assert_eq!(queue.push(5000, |caller| *caller == 7), Ok(()));
+    }
+
+    #[test]
+    fn a_size_that_the_server_has_shown_is_respected_for_a_while_and_news_once() {
+        let mut queue = Queue::new(Limits { batch: 200, in_flight: 1 });
+        queue.put_back((0..2000).collect::<Vec<_>>());
+        let size = |queue: &mut Queue<usize>| {
+            let taken = queue.take().unwrap().len();
+            queue.release(taken);
+            taken
+        };
+        assert_eq!(size(&mut queue), 200);
+        assert!(queue.limit_batches(50));
+        assert!(!queue.limit_batches(50));
+        assert!(!queue.limit_batches(100), "found by a call that was made before");
+        assert_eq!(size(&mut queue), 50);
+        assert!(queue.limit_batches(25));
+        assert_eq!(size(&mut queue), 25);
+        queue.found_size = Some((25, Instant::now()));
+        assert_eq!(size(&mut queue), 200);
+        assert!(!queue.limit_batches(25));
+        assert_eq!(size(&mut queue), 25);
     }
 
     #[test]

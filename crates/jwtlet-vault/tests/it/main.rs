@@ -20,6 +20,7 @@ mod logs;
 mod misbehaviour;
 mod openbao;
 mod repeats;
+mod sizes;
 mod stream;
 mod suite;
 mod support;
