@@ -39,14 +39,14 @@ pub(crate) async fn read(body: Body, max_bytes: usize) -> Result<Bytes, BodyErro
 #[error("the Content-Type must be given once only")]
 pub(crate) struct RepeatedContentType;
 
-/// The media type without its parameters, in lower case.
-pub(crate) fn media_type(headers: &HeaderMap) -> Result<Option<String>, RepeatedContentType> {
+/// The media type without its parameters. Its letters may be of either case.
+pub(crate) fn media_type(headers: &HeaderMap) -> Result<Option<&str>, RepeatedContentType> {
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
     let value = values.next();
     if values.next().is_some() {
         return Err(RepeatedContentType);
     }
     // What is not text is no media type that anybody knows.
-    let text = value.map(|value| String::from_utf8_lossy(value.as_bytes()));
-    Ok(text.map(|text| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()))
+    let text = value.map(|value| value.to_str().unwrap_or_default());
+    Ok(text.map(|text| text.split(';').next().unwrap_or(text).trim()))
 }

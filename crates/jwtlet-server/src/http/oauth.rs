@@ -97,7 +97,7 @@ pub(super) async fn method_not_allowed() -> Response {
 async fn read_form(headers: &HeaderMap, body: Body) -> Result<Form, OAuthError> {
     let media_type =
         body::media_type(headers).map_err(|error| OAuthError::invalid_request(error.to_string()))?;
-    if media_type.as_deref() != Some(FORM) {
+    if !media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case(FORM)) {
         let description = format!("the Content-Type must be {FORM}");
         return Err(OAuthError::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
