@@ -30,6 +30,7 @@
 
 mod client;
 mod clock;
+mod delay;
 mod encoding;
 mod error;
 mod faults;

@@ -85,7 +85,8 @@ impl Lanes {
         let waiting = Waiting { payload: payload.to_vec(), now, deadline, reply };
         self.queue().push(waiting, Waiting::has_left).map_err(|_| VaultError::Busy)?;
         self.dispatch();
-        match timeout_at(deadline, outcome).await {
+        // A timer is large and wants an alignment of its own, which every future around it would have to have as well.
+        match Box::pin(timeout_at(deadline, outcome)).await {
             Ok(Ok(outcome)) => outcome,
             // The task is gone, with the runtime that it was in.
             Ok(Err(_)) if Instant::now() < deadline => Err(VaultError::Lost.into()),

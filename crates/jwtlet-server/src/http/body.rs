@@ -1,6 +1,6 @@
 //! Reading a request body: bounded in size and in time.
 
-use std::time::Duration;
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use axum::body::HttpBody;
 use axum::{
@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, header},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::timeout;
 
 /// How long a client may take to send a body.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -26,11 +27,16 @@ pub(crate) async fn read(body: Body, max_bytes: usize) -> Result<Bytes, BodyErro
     if body.size_hint().lower() > max_bytes as u64 {
         return Err(BodyError::TooLarge);
     }
-    match tokio::time::timeout(TIMEOUT, Limited::new(body, max_bytes).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
-        Ok(Err(_)) => Err(BodyError::Broken),
-        Err(_) => Err(BodyError::TooSlow),
+    let mut reading = pin!(Limited::new(body, max_bytes).collect());
+    // Nearly always the body came along with the head, and then there is nothing to wait for and no timer to make.
+    let read = match poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
+        Poll::Ready(read) => read,
+        Poll::Pending => Box::pin(timeout(TIMEOUT, reading)).await.map_err(|_| BodyError::TooSlow)?,
+    };
+    match read {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
+        Err(_) => Err(BodyError::Broken),
     }
 }
 
