@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use jwtlet_core::jws::CompactJws;
 use tokio::{
     sync::oneshot,
+    task::yield_now,
     time::{Instant, timeout_at},
 };
 use tracing::warn;
@@ -83,7 +84,10 @@ impl Lanes {
         let deadline = Instant::now() + self.patience;
         let (reply, outcome) = oneshot::channel();
         let waiting = Waiting { payload: payload.to_vec(), now, deadline, reply };
-        self.queue().push(waiting, Waiting::has_left).map_err(|_| VaultError::Busy)?;
+        if self.enter(waiting)? {
+            // When this caller leaves meanwhile, the next to enter makes the call, or one under way does when it ends.
+            yield_now().await;
+        }
         self.dispatch();
         // A timer is large and wants an alignment of its own, which every future around it would have to have as well.
         match Box::pin(timeout_at(deadline, outcome)).await {
@@ -95,6 +99,13 @@ impl Lanes {
                 Err(VaultError::Deadline.into())
             }
         }
+    }
+
+    /// Lets a caller wait. Tells whether a call would leave early for it.
+    fn enter(&self, waiting: Waiting) -> Result<bool, VaultError> {
+        let mut queue = self.queue();
+        queue.push(waiting, Waiting::has_left).map_err(|_| VaultError::Busy)?;
+        Ok(queue.is_early())
     }
 
     /// Makes all calls that are to be made now.
