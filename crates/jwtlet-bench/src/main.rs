@@ -57,7 +57,7 @@ struct Options {
     /// no token is reviewed again.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=3600))]
     seconds: Option<u16>,
-    /// How often the whole list is measured; of each row the round of median throughput counts. Default: 3, with
+    /// How often the whole list is measured; of each row the round of median p50 counts. Default: 3, with
     /// --quick 1.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=99))]
     rounds: Option<u16>,

@@ -55,11 +55,13 @@ pub(crate) struct Queue<T> {
     found_size: Option<(usize, Instant)>,
     lanes: usize,
     items: usize,
+    /// The size of the call that ended last.
+    last: usize,
 }
 
 impl<T> Queue<T> {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { waiting: VecDeque::new(), limits, found_size: None, lanes: 0, items: 0 }
+        Self { waiting: VecDeque::new(), limits, found_size: None, lanes: 0, items: 0, last: 0 }
     }
 
     /// Lets a caller wait, unless too many do. Those who are gone do not count.
@@ -74,16 +76,17 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Whether a call is to be made now although no share has gathered, because nothing is there to wait for. Where there
-    /// is one lane only it never is: the first caller takes it, and all others gather meanwhile.
+    /// Whether a call is to be made now although no share has gathered, after one that answered several callers, who may
+    /// all be about to come back. One who never has company is never early; nor is anybody where there is one lane only,
+    /// because others gather while the first has it.
     pub(crate) fn is_early(&self) -> bool {
-        let Limits { batch, in_flight } = self.limits;
+        let limits = self.limits_now();
         let queued = self.waiting.len();
         let total = queued + self.items;
-        batch > 1
-            && in_flight > 1
-            && next_call(queued, self.lanes, self.items, self.limits).is_some()
-            && (total <= in_flight || queued < share(total, self.limits))
+        self.last > 1
+            && limits.in_flight > 1
+            && next_call(queued, self.lanes, self.items, limits).is_some()
+            && (total <= limits.in_flight || queued < share(total, limits))
     }
 
     /// The callers of the next call, if one is to be made now. It is under way from then on.
@@ -100,6 +103,7 @@ impl<T> Queue<T> {
     pub(crate) fn release(&mut self, items: usize) {
         self.lanes = self.lanes.saturating_sub(1);
         self.items = self.items.saturating_sub(items);
+        self.last = items;
     }
 
     /// Makes batches no larger than this for a while. Tells whether that is news.
@@ -191,12 +195,18 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_early_that_does_not_wait_for_a_share() {
-        assert!(queue(1).is_early());
-        assert!(queue(4).is_early());
-        assert!(!queue(16).is_early());
-        let mut queue = queue(5);
-        assert_eq!(queue.take(), Some(vec![0, 1, 2]));
+    fn a_call_is_early_that_leaves_with_less_than_a_share_after_one_for_several() {
+        assert!(!queue(1).is_early());
+        let mut queue = queue(3);
+        queue.take();
+        queue.release(3);
+        assert!(!queue.is_early());
+        queue.push(0, |_| false).unwrap();
+        assert!(queue.is_early());
+        queue.put_back((1..16).collect());
+        assert!(!queue.is_early());
+        queue.take();
+        queue.release(1);
         assert!(!queue.is_early());
     }
 

@@ -80,7 +80,6 @@ mod tests {
 
     use super::*;
 
-    #[expect(clippy::panic, reason = "it is what is tested")]
     async fn fail() -> StatusCode {
         panic!("on purpose")
     }

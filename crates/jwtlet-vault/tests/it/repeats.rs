@@ -70,7 +70,8 @@ async fn a_whole_batch_is_repeated_as_one() {
     let before = vault.calls_to("transit/sign");
     assert_eq!(running.signs_together(60).await, 60);
     let calls = vault.calls_to("transit/sign") - before;
-    assert!(calls < 10, "{calls}");
+    // The first call of each lane fails and is made again; the rest is a share for each lane.
+    assert!(calls <= 12, "{calls}");
 }
 
 #[tokio::test]
