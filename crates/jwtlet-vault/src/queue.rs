@@ -12,8 +12,8 @@
 //! alone, all others would wait for a round trip, and come back together again.
 //!
 //! Measured with closed loops of 64 and 256 callers against a Vault 2 ms and 20 ms away, as ratios in alternating runs.
-//! With 64 callers, shares for all lanes but one and halves up to 16 made a fifth fewer calls and a median a twelfth
-//! longer; halves up to 24 a third fewer calls and a median a sixth longer. Halves up to 10 made as many calls as up to
+//! With 64 callers, shares for all lanes but one and halves up to 16 made a fifth fewer calls and a median a twentieth
+//! longer; halves up to 24 a third fewer calls and a median a tenth longer. Halves up to 10 made as many calls as up to
 //! 12. Without the halves, small batches drive out large ones.
 
 use std::{
