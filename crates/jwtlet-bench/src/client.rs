@@ -1,4 +1,4 @@
-//! A client with one keep-alive connection, on hyper itself: the load must cost little.
+//! A client with one keep-alive connection, for the calls around a measurement.
 
 use std::net::SocketAddr;
 

@@ -36,6 +36,10 @@ pub(crate) enum BenchError {
     NotReady(Duration, String),
     #[error("no connection")]
     Connect(#[source] io::Error),
+    #[error("a connection broke")]
+    Connection(#[source] io::Error),
+    #[error("the server sent {0}")]
+    Framing(&'static str),
     #[error("the HTTP call failed")]
     Http(#[from] hyper::Error),
     #[error("this is no request")]

@@ -1,7 +1,8 @@
 //! The load: connections that each send the next exchange when the last one is answered.
 //!
 //! A closed loop, so a slow answer delays only its own connection. Every answer is looked at; the first that is not a
-//! token ends the measurement, because a fast wrong answer is no result.
+//! token ends the measurement, because a fast wrong answer is no result. It shares the CPUs with what it measures, so it
+//! makes its requests beforehand and reads all of an answer only where it keeps it.
 
 use std::{
     net::SocketAddr,
@@ -12,17 +13,14 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use hdrhistogram::Histogram;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
-use http_body_util::Full;
 use serde::Deserialize;
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
-    client::Connection,
     environment::{CONTEXT, SCOPE},
     error::BenchError,
+    keep_alive::{Answer, KeepAlive},
 };
 
 /// Every so many answers, one is kept to be verified.
@@ -41,8 +39,8 @@ pub(crate) struct Load {
 }
 
 struct Shared {
-    bodies: Vec<Bytes>,
-    headers: HeaderMap,
+    /// Whole requests, one for each subject token.
+    requests: Vec<Vec<u8>>,
     next: AtomicUsize,
     stop: AtomicBool,
     record: Mutex<Record>,
@@ -70,14 +68,8 @@ impl Load {
         connections: usize,
         tokens: &[String],
     ) -> Result<Self, BenchError> {
-        let mut headers = HeaderMap::new();
-        let host = HeaderValue::try_from(address.to_string()).map_err(http::Error::from)?;
-        headers.insert(header::HOST, host);
-        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-        headers.insert(header::CONTENT_TYPE, form);
         let shared = Arc::new(Shared {
-            bodies: tokens.iter().map(|token| body(token)).collect(),
-            headers,
+            requests: tokens.iter().map(|token| request(address, token)).collect(),
             next: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
             record: Mutex::new(Record {
@@ -122,47 +114,62 @@ impl Shared {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn request(&self, index: usize) -> Option<Request<Full<Bytes>>> {
-        let body = self.bodies.get(index.checked_rem(self.bodies.len())?)?;
-        let mut request = Request::new(Full::new(body.clone()));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = Uri::from_static("/token");
-        *request.headers_mut() = self.headers.clone();
-        Some(request)
+    /// The next request, in turn.
+    fn request(&self) -> Result<&[u8], BenchError> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let index = turn.checked_rem(self.requests.len()).ok_or(BenchError::Nothing)?;
+        self.requests.get(index).map(Vec::as_slice).ok_or(BenchError::Nothing)
     }
 }
 
 async fn exchange_again_and_again(address: SocketAddr, shared: Arc<Shared>) -> Result<(), BenchError> {
-    let mut connection = Connection::open(address).await?;
+    let mut connection = KeepAlive::open(address).await?;
     while !shared.stop.load(Ordering::Relaxed) {
-        let index = shared.next.fetch_add(1, Ordering::Relaxed);
-        let request = shared.request(index).ok_or(BenchError::Nothing)?;
+        let request = shared.request()?;
         let started = Instant::now();
-        let (status, body) = connection.send(request).await?;
+        let answer = connection.send(request).await?;
         let took = started.elapsed();
-        let token = check(status, &body)?;
+        if !is_success(&answer) {
+            return Err(wrong(&answer));
+        }
         let mut record = shared.record();
         record.latencies.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         if record.latencies.len() % SAMPLE_EVERY == 1 && record.samples.len() < SAMPLES {
-            record.samples.push(token.to_owned());
-            record.answer_bytes = body.len();
+            record.samples.push(token(&answer)?.to_owned());
+            record.answer_bytes = answer.body.len();
         }
     }
     Ok(())
 }
 
-fn check(status: StatusCode, body: &[u8]) -> Result<&str, BenchError> {
-    let refused = || BenchError::Answer(format!("{status}: {}", String::from_utf8_lossy(body)));
-    if status != StatusCode::OK {
-        return Err(refused());
-    }
-    match serde_json::from_slice(body) {
-        Ok(Success { access_token }) if !access_token.is_empty() => Ok(access_token),
-        _ => Err(refused()),
+/// Whether it begins as a token's answer does.
+fn is_success(answer: &Answer<'_>) -> bool {
+    let token = answer.body.strip_prefix(br#"{"access_token":""#);
+    answer.status == 200 && token.is_some_and(|token| !token.starts_with(b"\""))
+}
+
+fn token<'a>(answer: &Answer<'a>) -> Result<&'a str, BenchError> {
+    match serde_json::from_slice(answer.body) {
+        Ok(Success { access_token }) => Ok(access_token),
+        Err(_) => Err(wrong(answer)),
     }
 }
 
-fn body(subject_token: &str) -> Bytes {
+fn wrong(answer: &Answer<'_>) -> BenchError {
+    BenchError::Answer(format!("{}: {}", answer.status, String::from_utf8_lossy(answer.body)))
+}
+
+fn request(address: SocketAddr, subject_token: &str) -> Vec<u8> {
+    let body = body(subject_token);
+    let head = format!(
+        "POST /token HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+         content-length: {}\r\n\r\n",
+        body.len()
+    );
+    (head + &body).into_bytes()
+}
+
+fn body(subject_token: &str) -> String {
     let form = [
         ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
         ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
@@ -170,5 +177,5 @@ fn body(subject_token: &str) -> Bytes {
         ("resource", CONTEXT),
         ("scope", SCOPE),
     ];
-    form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish().into()
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish()
 }

@@ -10,7 +10,7 @@ mod environment;
 mod error;
 mod fakes;
 mod helper;
-
+mod keep_alive;
 mod limit;
 mod load;
 mod measure;
@@ -28,9 +28,14 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use jwtlet_core::upstream::chain;
+use mimalloc::MiMalloc;
 use tokio::runtime::{Builder, Runtime};
 
 use self::error::BenchError;
+
+/// As in the server: the limit shows what its stack costs.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Measures jwtlet-server under load. The table goes to standard output, progress to standard error.
 #[derive(Parser)]
@@ -52,7 +57,7 @@ struct Options {
     /// no token is reviewed again.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=3600))]
     seconds: Option<u16>,
-    /// How often the whole list is measured; of each row the round of median throughput counts. Default: 3, with
+    /// How often the whole list is measured; of each row the round of median p50 counts. Default: 3, with
     /// --quick 1.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=99))]
     rounds: Option<u16>,

@@ -72,7 +72,7 @@ impl Report {
         let _ = write!(
             text,
             "\nEach figure is per exchange where that makes sense; CPU is user and system time of the whole process. \
-             Of {rounds} round(s) of {seconds} s the one of median throughput.\n\n\
+             Of {rounds} round(s) of {seconds} s the one of median p50.\n\n\
              {cpu}, {cpus} CPUs shared by all processes, {memory_gib} GiB, Linux {kernel}; commit {commit}, {profile}.\n\n\
              | target | measured | |\n| --- | --- | --- |\n",
             rounds = self.rounds,

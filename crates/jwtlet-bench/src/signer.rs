@@ -46,8 +46,8 @@ impl Signer {
         self.openbao.as_ref().map(OpenBao::process_id)
     }
 
-    /// How long a single signature takes with nobody else asking: the latency that was set, what the timer adds to
-    /// it, and the call itself.
+    /// How long a single signature takes with nobody else asking: the latency that was set, the signature, and
+    /// the call itself.
     pub(crate) async fn round_trip(&self) -> Result<Duration, BenchError> {
         let address: SocketAddr =
             self.url.trim_start_matches("http://").parse().map_err(|_| BenchError::Mute("the Vault"))?;

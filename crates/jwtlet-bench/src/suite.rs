@@ -16,6 +16,11 @@ use crate::{
 
 /// The size of an answer before a server gave one.
 const ANSWER_BYTES: usize = 900;
+/// How often a row with one connection is measured in a round, in turn with the others of that kind. What is compared
+/// there differs by less than one measurement and the next.
+const ALTERNATIONS: u16 = 5;
+/// How long at most each of these measurements takes, in seconds.
+const ALTERNATION_SECONDS: u16 = 4;
 /// Above this part of the CPU time, what others do on the machine shows in the figures.
 const FOREIGN: f64 = 0.1;
 
@@ -26,16 +31,18 @@ pub(crate) async fn run(options: &Options) -> Result<bool, BenchError> {
     let (seconds, rounds) = if options.quick { (2, 1) } else { (10, 3) };
     let (seconds, rounds) = (options.seconds.unwrap_or(seconds), options.rounds.unwrap_or(rounds));
     let warm_up = Duration::from_millis(if options.quick { 700 } else { 2000 });
-    let times = Times { warm_up, measured: Duration::from_secs(seconds.into()) };
+    let sequence = sequence(&scenarios);
     let binary = server::binary(options.server.as_deref()).await?;
 
     let mut measured: BTreeMap<&str, Vec<Row>> = BTreeMap::new();
     let mut answer_bytes = ANSWER_BYTES;
     let mut failed = false;
     for round in 1..=rounds {
-        for (index, scenario) in scenarios.iter().enumerate() {
+        for (index, scenario) in sequence.iter().enumerate() {
             let Scenario { name, .. } = scenario;
-            eprint!("round {round}/{rounds}, row {}/{}, {name}: ", index + 1, scenarios.len());
+            eprint!("round {round}/{rounds}, {}/{}, {name}: ", index + 1, sequence.len());
+            let seconds = if alternates(scenario) { seconds.min(ALTERNATION_SECONDS) } else { seconds };
+            let times = Times { warm_up, measured: Duration::from_secs(seconds.into()) };
             match measure(scenario, &binary, times, answer_bytes).await {
                 Ok(row) => {
                     tell(&row);
@@ -67,6 +74,17 @@ fn select(names: &[String]) -> Result<Vec<Scenario>, BenchError> {
         return Err(BenchError::NoRow(unknown.clone(), ALL.map(|scenario| scenario.name).join(", ")));
     }
     Ok(ALL.into_iter().filter(|scenario| names.iter().any(|name| name == scenario.name)).collect())
+}
+
+/// What is measured in a round, in this order.
+fn sequence(scenarios: &[Scenario]) -> Vec<Scenario> {
+    let (alternating, once): (Vec<_>, Vec<_>) = scenarios.iter().partition(|scenario| alternates(scenario));
+    let in_turn = (0..ALTERNATIONS).flat_map(|_| alternating.iter().copied());
+    once.into_iter().chain(in_turn).copied().collect()
+}
+
+fn alternates(scenario: &Scenario) -> bool {
+    scenario.connections == 1
 }
 
 fn tell(row: &Row) {

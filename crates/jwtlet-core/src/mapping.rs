@@ -2,7 +2,10 @@
 //!
 //! A constructed mapping keeps every rule of its kind, so a store can hold it and a decision can trust it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    collections::{BTreeSet, HashSet},
+    ops::Range,
+};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -42,6 +45,11 @@ pub enum MappingError {
     /// A claim that only jwtlet itself may set.
     #[error("claims: must not define the reserved claim {0}")]
     ReservedClaim(String),
+    /// A number that tokens could not repeat as it was written.
+    #[error(
+        "claims: the claim {0} must not hold a number beyond 64-bit integers; a string keeps all its digits"
+    )]
+    NumberOutOfRange(String),
 }
 
 /// What identifies a resource mapping.
@@ -209,10 +217,14 @@ impl ScopeMapping {
     /// A mapping that may be written.
     ///
     /// # Errors
-    /// A reserved claim, or claims of more than [`MAX_CLAIMS_BYTES`] bytes of JSON.
+    /// A reserved claim, a number beyond 64-bit integers at any depth, or claims of more than [`MAX_CLAIMS_BYTES`] bytes
+    /// of JSON.
     pub fn new(scope: Scope, claims: Map<String, Value>, rules: &ClaimRules) -> Result<Self, MappingError> {
         if let Some(claim) = claims.keys().find(|claim| rules.is_reserved(claim)) {
             return Err(MappingError::ReservedClaim(claim.clone()));
+        }
+        if let Some((claim, _)) = claims.iter().find(|(_, value)| has_number_out_of_range(value)) {
+            return Err(MappingError::NumberOutOfRange(claim.clone()));
         }
         let bytes = serde_json::to_vec(&claims).map_or(usize::MAX, |json| json.len());
         if bytes > MAX_CLAIMS_BYTES {
@@ -238,6 +250,21 @@ impl ScopeMapping {
     #[must_use]
     pub fn claims(&self) -> &Map<String, Value> {
         &self.claims
+    }
+}
+
+/// Whether there is a number in it that was an integer of more than 64 bits, as far as can be told: those are read as
+/// floating-point numbers, which keep 53 bits of them. A number that was written with an exponent looks the same.
+fn has_number_out_of_range(value: &Value) -> bool {
+    // Both are powers of two, hence exact. Integers of 64 bits are not read as floating-point numbers.
+    const RANGE: Range<f64> = -9_223_372_036_854_775_808.0..18_446_744_073_709_551_616.0;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            number.as_f64().is_some_and(|number| number <= RANGE.start || number >= RANGE.end)
+        }
+        Value::Array(items) => items.iter().any(has_number_out_of_range),
+        Value::Object(members) => members.values().any(has_number_out_of_range),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 
@@ -295,6 +322,22 @@ mod tests {
             );
         }
         assert!(ClaimRules::new("sub".into(), BTreeSet::new()).is_err());
+    }
+
+    #[test]
+    fn integers_of_more_than_64_bits_are_refused_at_any_depth() {
+        let rules = ClaimRules::new("pc".into(), BTreeSet::new()).unwrap();
+        let mapping = |number: &str| {
+            let claims = format!(r#"{{"a": 1, "limit": {{"of": ["x", {number}]}}}}"#);
+            ScopeMapping::new(Scope::parse("s").unwrap(), serde_json::from_str(&claims).unwrap(), &rules)
+        };
+        for good in ["18446744073709551615", "-9223372036854775808", "1.5e18", "-0.25", "9007199254740993"] {
+            let text = serde_json::to_string(mapping(good).unwrap().claims()).unwrap();
+            assert!(good.contains(['.', 'e']) || text.contains(good), "{text}");
+        }
+        for bad in ["18446744073709551616", "-9223372036854775809", "100000000000000000000001", "1e20"] {
+            assert_eq!(mapping(bad), Err(MappingError::NumberOutOfRange("limit".into())), "{bad}");
+        }
     }
 
     #[test]

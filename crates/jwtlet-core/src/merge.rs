@@ -16,6 +16,9 @@ use crate::{
     mapping::{ClaimRules, ScopeMapping},
 };
 
+/// Fewer items than this are told apart without a set, which costs more than it saves.
+const FEW: usize = 8;
+
 /// Two scopes define a claim differently.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the scopes {first} and {second} define the claim {claim} differently; request them one at a time")]
@@ -33,7 +36,8 @@ pub struct ClaimConflict {
 pub struct MergedClaims<'a> {
     /// In the order of first occurrence.
     entries: Vec<Entry<'a>>,
-    /// Where a claim stands among them. A thousand scopes may bring a thousand claims each.
+    /// Where a claim stands among them, of those that came before the mapping that is added. A thousand scopes may bring
+    /// a thousand claims each.
     positions: HashMap<&'a str, usize>,
 }
 
@@ -58,6 +62,7 @@ enum Merged<'a> {
 #[derive(Debug)]
 struct Union<T> {
     items: Vec<T>,
+    /// The same items; empty while they are few.
     seen: HashSet<T>,
 }
 
@@ -70,7 +75,15 @@ impl<T: Copy + Eq + Hash> Union<T> {
 
     fn add(&mut self, items: impl Iterator<Item = T>) {
         for item in items {
-            if self.seen.insert(item) {
+            let is_new = if self.items.len() < FEW {
+                !self.items.contains(&item)
+            } else {
+                if self.seen.is_empty() {
+                    self.seen.extend(&self.items);
+                }
+                self.seen.insert(item)
+            };
+            if is_new {
                 self.items.push(item);
             }
         }
@@ -92,6 +105,8 @@ impl<'a> MergedClaims<'a> {
     ) -> Result<Self, ClaimConflict> {
         let mut merged = Self::default();
         for mapping in mappings {
+            // No mapping names a claim twice, so the most frequent case, a single mapping, needs no index.
+            merged.index();
             for (claim, value) in mapping.claims() {
                 if !rules.is_reserved(claim) {
                     merged.add(mapping.scope(), claim, value, rules)?;
@@ -111,7 +126,6 @@ impl<'a> MergedClaims<'a> {
         let known = self.positions.get(claim).and_then(|position| self.entries.get_mut(*position));
         let Some(entry) = known else {
             let value = Merged::new(value, rules.is_space_delimited(claim));
-            self.positions.insert(claim, self.entries.len());
             self.entries.push(Entry { claim, first: scope, value });
             return Ok(());
         };
@@ -120,6 +134,12 @@ impl<'a> MergedClaims<'a> {
         } else {
             Err(ClaimConflict { claim: claim.to_owned(), first: entry.first.clone(), second: scope.clone() })
         }
+    }
+
+    /// Makes all claims known that came so far.
+    fn index(&mut self) {
+        let fresh = self.entries.iter().enumerate().skip(self.positions.len());
+        self.positions.extend(fresh.map(|(position, entry)| (entry.claim, position)));
     }
 
     /// The claims by name, in the order of first occurrence.

@@ -3,7 +3,7 @@
 //! The answer echoes the reviewed token in `spec`. There is no field for it here, so it is dropped while parsing and
 //! cannot be logged.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The path of the API, below the API server's URL.
 pub(crate) const PATH: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
@@ -40,12 +40,14 @@ pub(crate) struct ReviewAnswer {
     pub(crate) status: Option<Status>,
 }
 
-/// Every member may be absent: the API leaves out what is empty.
+/// Every member may be absent: the API leaves out what is empty. Servers in Go that do not leave it out write an empty
+/// list as `null`, so that stands for absent, too.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Status {
     pub(crate) authenticated: bool,
     pub(crate) user: User,
+    #[serde(deserialize_with = "list_or_null")]
     pub(crate) audiences: Vec<String>,
     pub(crate) error: String,
 }
@@ -55,5 +57,10 @@ pub(crate) struct Status {
 pub(crate) struct User {
     pub(crate) username: String,
     pub(crate) uid: String,
+    #[serde(deserialize_with = "list_or_null")]
     pub(crate) groups: Vec<String>,
+}
+
+fn list_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }

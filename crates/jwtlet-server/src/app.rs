@@ -5,7 +5,6 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
 use axum_server::Handle;
 use jwtlet_core::{Exchange, exchange::TokenProfile};
 use jwtlet_kubernetes::KubernetesVerifier;
@@ -13,11 +12,12 @@ use jwtlet_store::Store;
 use jwtlet_vault::VaultSigner;
 use tokio::{net::TcpSocket, sync::Mutex, task::JoinSet};
 use tokio_util::sync::CancellationToken;
+use tower::{make::Shared, service_fn};
 use tracing::{info, warn};
 
 use crate::{
     config::Config,
-    http::{self, Service},
+    http::{self, Api, Service},
 };
 
 /// How long running requests may take to finish after the signal to stop.
@@ -122,9 +122,9 @@ impl App {
         background.spawn(async move { service.exchange.store().run().await });
 
         let mut servers = JoinSet::new();
-        let exchange = http::exchange_router(Arc::clone(&self.service));
+        let exchange = http::exchange_api(Arc::clone(&self.service));
         servers.spawn(serve(self.exchange.socket, exchange, stop.clone()));
-        servers.spawn(serve(self.management.socket, http::management_router(self.service), stop.clone()));
+        servers.spawn(serve(self.management.socket, http::management_api(self.service), stop.clone()));
         let mut outcome = Ok(());
         while let Some(ended) = servers.join_next().await {
             // One server without the other is of no use: the first to end stops both.
@@ -148,7 +148,7 @@ fn bind(api: &'static str, address: SocketAddr) -> Result<Listener, AppError> {
     listen().map_err(|cause| AppError::Bind { api, address, cause })
 }
 
-async fn serve(socket: std::net::TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
+async fn serve(socket: std::net::TcpListener, api: Api, stop: CancellationToken) -> io::Result<()> {
     let handle = Handle::new();
     // HTTP/1.1 only: to tell it from HTTP/2 takes a first byte, for which a silent connection could wait for ever.
     let mut server = axum_server::from_tcp(socket)?
@@ -156,7 +156,7 @@ async fn serve(socket: std::net::TcpListener, router: Router, stop: Cancellation
         .http1_only()
         .accept_error_handler(|_, error| warn!(%error, "a connection was not accepted"));
     server.http_builder().http1().header_read_timeout(HEADER_TIMEOUT);
-    let serving = server.serve(router.into_make_service());
+    let serving = server.serve(Shared::new(service_fn(move |request| api.clone().answer(request))));
     tokio::pin!(serving);
     tokio::select! {
         ended = &mut serving => return ended,

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -29,7 +30,7 @@ pub enum Fault {
     Garbage,
     /// A JSON body cut in the middle: fewer bytes than `content-length` says, then the connection closes.
     Truncated,
-    /// No answer, ever. The connection stays open.
+    /// No answer, ever. The connection stays open until the server stops.
     Hang,
     /// The connection is closed without an answer.
     Close,
@@ -92,6 +93,7 @@ impl Fault {
 #[derive(Debug, Default)]
 pub struct Faults {
     plan: Mutex<Plan>,
+    hanging: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -145,6 +147,24 @@ impl Faults {
     /// Forgets all faults and the latency. Requests that already hang go on hanging.
     pub fn clear(&self) {
         *lock(&self.plan) = Plan::default();
+    }
+
+    /// How many requests hang at this moment.
+    #[must_use]
+    pub fn hanging(&self) -> usize {
+        self.hanging.load(Ordering::Relaxed)
+    }
+
+    /// Counts one more request that hangs, until this is dropped.
+    pub(crate) fn hang(&self) -> impl Drop + '_ {
+        struct Hanging<'a>(&'a AtomicUsize);
+        impl Drop for Hanging<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        self.hanging.fetch_add(1, Ordering::Relaxed);
+        Hanging(&self.hanging)
     }
 
     pub(crate) fn fate_of(&self, path: &str) -> Fate {

@@ -31,6 +31,7 @@
 
 mod client;
 mod clock;
+mod delay;
 mod encoding;
 mod error;
 mod faults;
@@ -49,7 +50,7 @@ pub use error::{KeyError, StartError};
 pub use faults::{Fault, Faults};
 pub use kubernetes::{Kubernetes, KubernetesBuilder, TokenBuilder};
 pub use log_capture::{CaptureWriter, LogCapture};
-pub use openbao::{OpenBao, OpenBaoError};
+pub use openbao::{OpenBao, OpenBaoBuilder, OpenBaoError};
 pub use postgres::{Frozen, Postgres, PostgresError};
 pub use vault::{KeyType, KubernetesAuth, KubernetesRole, TokenPolicy, UnknownKeyType, Vault, VaultBuilder};
 pub use wait::{PatienceExhausted, wait_for, wait_until};

@@ -17,11 +17,12 @@ pub(crate) enum TokenSource {
 }
 
 impl TokenSource {
-    pub(crate) fn new(auth: &VaultAuth) -> Self {
+    /// `patience` is how long logging in and renewing may take altogether.
+    pub(crate) fn new(auth: &VaultAuth, patience: Duration) -> Self {
         match auth {
             VaultAuth::Token(token) => Self::Fixed(token.clone()),
             VaultAuth::TokenFile(path) => Self::File(CredentialFile::new(path)),
-            VaultAuth::Kubernetes(login) => Self::Login(Login::new(login)),
+            VaultAuth::Kubernetes(login) => Self::Login(Login::new(login, patience)),
         }
     }
 

@@ -17,19 +17,32 @@ use crate::{
 };
 
 /// A caller without a signature, and why.
-type Failed = (Waiting, Arc<VaultError>);
+pub(crate) type Failed = (Waiting, Arc<VaultError>);
+
+/// Callers who cannot be served with one call, whatever is repeated.
+#[derive(Debug)]
+pub(crate) enum Unserved {
+    /// The server does not sign in batches.
+    NoBatches(Vec<Failed>),
+    /// The request was too large, be it for one caller only.
+    TooLarge(Vec<Failed>),
+}
 
 impl Lanes {
-    /// Serves a batch to its end. Returns the callers whom this server cannot serve in a batch.
-    pub(crate) async fn serve(&self, mut batch: Vec<Waiting>) -> Option<Vec<Waiting>> {
+    /// Serves callers with one call, repeats included. Returns those for whom that is not the way.
+    pub(crate) async fn serve_together(&self, mut batch: Vec<Waiting>) -> Option<Unserved> {
         let mut attempts = Attempts::first();
         loop {
             batch.retain(|caller| !caller.has_left());
             let latest = batch.iter().map(|caller| caller.deadline).max()?;
             // Past the last deadline nobody waits, and the lane is free for others.
             let failed = timeout_at(latest, self.attempt(batch)).await.ok()?;
+            // Either holds for all of a call.
             if failed.iter().any(|(_, error)| matches!(**error, VaultError::NoBatches)) {
-                return Some(failed.into_iter().map(|(caller, _)| caller).collect());
+                return Some(Unserved::NoBatches(failed));
+            }
+            if failed.iter().any(|(_, error)| error.is_about_size()) {
+                return Some(Unserved::TooLarge(failed));
             }
             batch = timeout_at(latest, self.prepare(failed, &mut attempts)).await.ok()?;
             attempts.another();
@@ -103,7 +116,8 @@ impl Lanes {
         self.transit.signing(callers.iter().map(|(caller, _)| caller.now).max()?)
     }
 
-    fn give_up(&self, lost: Vec<Failed>) {
+    /// Answers those for whom there is no signature.
+    pub(crate) fn give_up(&self, lost: Vec<Failed>) {
         if let Some((_, error)) = lost.first() {
             self.outcomes.failed(error);
         }

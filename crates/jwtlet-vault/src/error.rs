@@ -41,6 +41,8 @@ pub(crate) enum VaultError {
     },
     #[error("Vault answers the login without a token")]
     LoginWithoutToken,
+    #[error("Vault asked for a pause before the next login or renewal")]
+    LoginPaused(Duration),
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error(
@@ -132,6 +134,7 @@ impl VaultError {
             Self::NotReady(cause) => cause.as_ref().is_some_and(|cause| cause.is_misconfiguration()),
             Self::Credential(CredentialError::Read { .. })
             | Self::NotLoggedIn
+            | Self::LoginPaused(_)
             | Self::Http(_)
             | Self::NoData(_)
             | Self::Deadline
@@ -144,10 +147,16 @@ impl VaultError {
         }
     }
 
+    /// Whether a smaller request might have been served.
+    pub(crate) fn is_about_size(&self) -> bool {
+        matches!(self, Self::Status { refusal, .. } if refusal.is_about_size())
+    }
+
     /// How long Vault asks to be left alone, or jwtlet itself.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Busy => Some(BUSY_FOR),
+            Self::LoginPaused(left) => Some(*left),
             Self::Status { refusal, .. } => refusal.retry_after,
             Self::NotReady(cause) => cause.as_ref().and_then(|cause| cause.retry_after()),
             _ => None,

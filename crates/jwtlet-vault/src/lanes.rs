@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use jwtlet_core::jws::CompactJws;
 use tokio::{
     sync::oneshot,
+    task::yield_now,
     time::{Instant, timeout_at},
 };
 use tracing::warn;
@@ -83,9 +84,13 @@ impl Lanes {
         let deadline = Instant::now() + self.patience;
         let (reply, outcome) = oneshot::channel();
         let waiting = Waiting { payload: payload.to_vec(), now, deadline, reply };
-        self.queue().push(waiting, Waiting::has_left).map_err(|_| VaultError::Busy)?;
+        if self.enter(waiting)? {
+            // When this caller leaves meanwhile, the next to enter makes the call, or one under way does when it ends.
+            yield_now().await;
+        }
         self.dispatch();
-        match timeout_at(deadline, outcome).await {
+        // A timer is large and wants an alignment of its own, which every future around it would have to have as well.
+        match Box::pin(timeout_at(deadline, outcome)).await {
             Ok(Ok(outcome)) => outcome,
             // The task is gone, with the runtime that it was in.
             Ok(Err(_)) if Instant::now() < deadline => Err(VaultError::Lost.into()),
@@ -96,6 +101,13 @@ impl Lanes {
         }
     }
 
+    /// Lets a caller wait. Tells whether a call would leave early for it.
+    fn enter(&self, waiting: Waiting) -> Result<bool, VaultError> {
+        let mut queue = self.queue();
+        queue.push(waiting, Waiting::has_left).map_err(|_| VaultError::Busy)?;
+        Ok(queue.is_early())
+    }
+
     /// Makes all calls that are to be made now.
     fn dispatch(self: &Arc<Self>) {
         loop {
@@ -103,6 +115,18 @@ impl Lanes {
             let Some(batch) = self.queue().take() else { return };
             let lane = Lane { lanes: Arc::clone(self), items: batch.len() };
             tokio::spawn(lane.run(batch));
+        }
+    }
+
+    /// Keeps the batches to come to a size that Vault takes.
+    pub(crate) fn limit_batches(&self, size: usize) {
+        if self.queue().limit_batches(size) {
+            warn!(
+                size,
+                "Vault refuses larger batches than this, or a proxy in front of it does; batches are kept to this size. \
+                 See max_request_json_strings and max_request_size of the listener (OpenBao), max_request_size and \
+                 max_json_array_element_count (HashiCorp Vault), or set vault.max_batch"
+            );
         }
     }
 

@@ -10,7 +10,8 @@
 //! at the same time share their calls.
 //!
 //! From the outside in: `signer` is the port and the background work; `lanes` and `queue` gather callers into calls,
-//! `batch` serves one call's callers, `remedy` says what is repeated; `transit` is the engine: `keys` reads the key,
+//! `split` halves
+//! what is too large, `batch` serves one call's callers, `remedy` says what is repeated; `transit` is the engine: `keys` reads the key,
 //! `sign_calls` asks for signatures. `session` is a call with a valid token, `auth` where that token comes from (`login`
 //! in a cluster), `client` one call, `wire` and `sign_wire` its JSON. `key_ring`, `key_version`, `public_key`,
 //! `sign_answer`, `signature` and `rotation` are pure.
@@ -40,6 +41,7 @@ mod sign_calls;
 mod sign_wire;
 mod signature;
 mod signer;
+mod split;
 mod transit;
 mod wire;
 

@@ -3,8 +3,15 @@
 //! A login makes a lease. It is renewed at two thirds of its life; when the renewal fails, or comes back shorter than
 //! the lease was (the end of the token's greatest age is near), a new login replaces it. Until then the old token stays
 //! in use: the new one takes over only once it is there.
+//!
+//! Both are repeated here when nobody waits for them. The login that an exchange waits for, because its token was refused,
+//! is repeated with the exchange, within the deadline of that. When Vault says for how long it is to be left alone, nobody
+//! logs in or renews until then.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Mutex as StdMutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use arc_swap::ArcSwapOption;
 use jwtlet_core::upstream::chain;
@@ -20,6 +27,7 @@ use crate::{
     client::{Call, Client},
     error::VaultError,
     refusal::Refusal,
+    remedy::Repeats,
     wire::Auth,
 };
 
@@ -29,6 +37,8 @@ const REPLACEMENT_STAYS: Duration = Duration::from_secs(5);
 /// The longest and the shortest wait after a renewal and a login that both failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest time that Vault is left alone because it asks for it. A limit on a rate is over sooner.
+const LONGEST_ASKED_PAUSE: Duration = Duration::from_mins(1);
 
 /// A token from a login.
 #[derive(Debug)]
@@ -90,6 +100,10 @@ pub(crate) struct Login {
     lease: ArcSwapOption<Lease>,
     /// Held by the one who logs in or renews.
     turn: Mutex<()>,
+    /// Until when Vault asked to be left alone.
+    closed_until: StdMutex<Option<Instant>>,
+    /// How long repeats may take altogether.
+    patience: Duration,
 }
 
 #[derive(Serialize)]
@@ -99,7 +113,7 @@ struct LoginRequest<'a> {
 }
 
 impl Login {
-    pub(crate) fn new(login: &KubernetesLogin) -> Self {
+    pub(crate) fn new(login: &KubernetesLogin, patience: Duration) -> Self {
         Self {
             role: login.role.clone(),
             mount: login.mount.to_string(),
@@ -107,6 +121,8 @@ impl Login {
             service_account: CredentialFile::new(&login.token_file),
             lease: ArcSwapOption::empty(),
             turn: Mutex::default(),
+            closed_until: StdMutex::default(),
+            patience,
         }
     }
 
@@ -147,20 +163,21 @@ impl Login {
     pub(crate) async fn keep(&self, client: &Client) -> Result<(), VaultError> {
         let _turn = self.turn.lock().await;
         let Some(lease) = self.lease.load_full() else {
-            self.store(self.log_in(client).await?);
+            self.store(self.log_in_patiently(client).await?);
             return Ok(());
         };
         if !lease.is_due() || self.renew(client, &lease).await {
             return Ok(());
         }
-        match self.log_in(client).await {
+        match self.log_in_patiently(client).await {
             Err(error) if !lease.remaining().is_zero() => {
                 warn!(
                     error = chain(&error),
                     "the Vault token is neither renewed nor replaced; the old one stays in use"
                 );
-                let pause = (lease.remaining() / 4).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-                self.store(Lease { due: Some(Instant::now() + jittered(pause)), ..lease.copy() });
+                let pause = jittered((lease.remaining() / 4).clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
+                let due = Instant::now() + pause.max(self.closed_for());
+                self.store(Lease { due: Some(due), ..lease.copy() });
                 Ok(())
             }
             outcome => {
@@ -177,14 +194,20 @@ impl Login {
         }
         let body = json!({ "increment": lease.length.as_secs() });
         let call = Call::write("auth/token/renew-self", &body);
-        let start = Instant::now();
-        let granted = match self.authenticate(client, &call, Some(&lease.token)).await {
-            Ok(auth) => Duration::from_secs(auth.lease_duration.into()),
-            Err(error) => {
-                warn!(error = chain(&error), "the Vault token was not renewed; logging in again");
-                return false;
+        let mut repeats = Repeats::within(self.patience);
+        let (auth, start) = loop {
+            let start = Instant::now();
+            match self.authenticate(client, &call, Some(&lease.token)).await {
+                Ok(auth) => break (auth, start),
+                Err(error) => {
+                    if let Err(error) = repeats.after(error).await {
+                        warn!(error = chain(&error), "the Vault token was not renewed; logging in again");
+                        return false;
+                    }
+                }
             }
         };
+        let granted = Duration::from_secs(auth.lease_duration.into());
         // Vault counts in whole seconds.
         if granted + Duration::from_secs(1) < lease.length {
             info!("the Vault token is near its greatest age; logging in again");
@@ -194,6 +217,16 @@ impl Login {
         renewed.run_from(start, granted);
         self.store(renewed);
         true
+    }
+
+    async fn log_in_patiently(&self, client: &Client) -> Result<Lease, VaultError> {
+        let mut repeats = Repeats::within(self.patience);
+        loop {
+            match self.log_in(client).await {
+                Err(error) => repeats.after(error).await?,
+                outcome => return outcome,
+            }
+        }
     }
 
     async fn log_in(&self, client: &Client) -> Result<Lease, VaultError> {
@@ -241,9 +274,27 @@ impl Login {
         call: &Call<'_>,
         token: Option<&SecretString>,
     ) -> Result<Auth, VaultError> {
-        let answer = client.send(call, token).await?;
+        let left = self.closed_for();
+        if !left.is_zero() {
+            return Err(VaultError::LoginPaused(left));
+        }
+        let answer = client.send(call, token).await.inspect_err(|error| {
+            if let Some(pause) = error.retry_after() {
+                *self.closed_until() = Some(Instant::now() + pause.min(LONGEST_ASKED_PAUSE));
+            }
+        })?;
         let content = client.content::<IgnoredAny>(call, &answer)?;
         content.auth.ok_or(VaultError::LoginWithoutToken)
+    }
+
+    /// How long Vault is to be left alone yet.
+    fn closed_for(&self) -> Duration {
+        let until = *self.closed_until();
+        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
+    }
+
+    fn closed_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.closed_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn store(&self, lease: Lease) {

@@ -35,6 +35,15 @@ impl Refusal {
     pub(crate) fn is_about_version(&self) -> bool {
         self.texts.iter().any(|text| names_version(text))
     }
+
+    /// Whether the request was too large: its body, or the number of things in its JSON.
+    pub(crate) fn is_about_size(&self) -> bool {
+        match self.status.as_u16() {
+            413 => true,
+            400 => self.texts.iter().any(|text| names_size(text)),
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -54,6 +63,12 @@ impl std::error::Error for Refusal {}
 /// minimum encryption key version", "refusing to use soft-deleted key", "signing key not found".
 fn names_version(text: &str) -> bool {
     ["version", "soft-deleted", "not found"].iter().any(|word| text.contains(word))
+}
+
+/// OpenBao's "refused JSON input due to high complexity: exceeded maximum number of strings", HashiCorp Vault's "JSON
+/// array exceeds allowed element count" and the like. Neither has a status of its own.
+fn names_size(text: &str) -> bool {
+    text.contains("JSON") && (text.contains("exceed") || text.contains("complexity"))
 }
 
 /// What Vault said about one message of a batch.

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
+use jwtlet_core::upstream::chain;
 use jwtlet_upstream::{Backoff, HttpError};
+use tokio::time::{Instant, sleep};
+use tracing::debug;
 
 use crate::{error::VaultError, signature::SignatureFault};
 
@@ -41,7 +44,9 @@ impl VaultError {
     /// What may help against this.
     pub(crate) fn remedy(&self) -> Remedy {
         match self {
-            Self::Http(HttpError::Transport(_) | HttpError::TimedOut(_)) => Remedy::WAIT,
+            Self::Http(HttpError::Transport(_) | HttpError::TimedOut(_)) | Self::LoginPaused(_) => {
+                Remedy::WAIT
+            }
             Self::Http(HttpError::NotJson { .. } | HttpError::TooLong)
             | Self::NoData(_)
             | Self::Answer(_)
@@ -52,6 +57,7 @@ impl VaultError {
             }
             Self::Signature(_) => Remedy::READ_KEY,
             Self::ItemRefused(refusal) if refusal.is_about_version() => Remedy::OTHER_VERSION,
+            _ if self.is_about_size() => Remedy::NONE,
             Self::Status { refusal, .. } => match refusal.status.as_u16() {
                 412 | 429 | 472 | 473 | 502 | 503 | 504 => Remedy::WAIT,
                 // Vault says "no such version" with 500, newer versions with 400.
@@ -95,5 +101,34 @@ impl Attempts {
     /// The pause that an attempt after a failure of this kind has to make.
     pub(crate) fn pause(&mut self) -> Duration {
         self.backoff.pause()
+    }
+}
+
+/// The repeats of a call that is not made for callers with deadlines.
+#[derive(Debug)]
+pub(crate) struct Repeats {
+    attempts: Attempts,
+    deadline: Instant,
+}
+
+impl Repeats {
+    /// The first attempt is being made; all of them together may take this long.
+    pub(crate) fn within(patience: Duration) -> Self {
+        Self { attempts: Attempts::first(), deadline: Instant::now() + patience }
+    }
+
+    /// Waits until the call can be made again, or returns its failure when that is of no use or there is no time.
+    pub(crate) async fn after(&mut self, error: VaultError) -> Result<(), VaultError> {
+        if !error.remedy().pause || !self.attempts.may_go_on(&error) {
+            return Err(error);
+        }
+        let pause = self.attempts.pause().max(error.retry_after().unwrap_or_default());
+        if Instant::now() + pause >= self.deadline {
+            return Err(error);
+        }
+        debug!(error = chain(&error), "asking once more");
+        sleep(pause).await;
+        self.attempts.another();
+        Ok(())
     }
 }

@@ -1,19 +1,17 @@
 //! Calls with a valid token.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use jwtlet_core::upstream::chain;
 use jwtlet_upstream::Answer;
 use serde::de::DeserializeOwned;
-use tokio::time::sleep;
-use tracing::{debug, info};
+use tracing::info;
 
 use crate::{
     VaultSettings,
     auth::TokenSource,
     client::{Call, Client},
     error::VaultError,
-    remedy::Attempts,
+    remedy::Repeats,
 };
 
 /// A client together with the token that it uses.
@@ -29,7 +27,7 @@ impl Session {
     pub(crate) fn new(settings: &VaultSettings) -> Self {
         Self {
             client: Client::new(settings),
-            source: TokenSource::new(&settings.auth),
+            source: TokenSource::new(&settings.auth, settings.request_timeout),
             patience: settings.request_timeout,
         }
     }
@@ -59,20 +57,12 @@ impl Session {
 
     /// Like [`Session::data`], and again after a pause while there is hope, for a call that changes nothing.
     pub(crate) async fn data_patiently<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, VaultError> {
-        let start = Instant::now();
-        let mut attempts = Attempts::first();
+        let mut repeats = Repeats::within(self.patience);
         loop {
-            let error = match self.data(call).await {
-                Err(error) if error.remedy().pause && attempts.may_go_on(&error) => error,
+            match self.data(call).await {
+                Err(error) => repeats.after(error).await?,
                 outcome => return outcome,
-            };
-            let pause = attempts.pause().max(error.retry_after().unwrap_or_default());
-            if start.elapsed() + pause >= self.patience {
-                return Err(error);
             }
-            debug!(path = call.path, error = chain(&error), "asking once more");
-            sleep(pause).await;
-            attempts.another();
         }
     }
 

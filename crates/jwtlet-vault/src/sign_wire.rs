@@ -90,3 +90,37 @@ pub(crate) struct BatchResult {
     #[serde(default)]
     pub(crate) reference: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn request(algorithm: Algorithm) -> Value {
+        serde_json::to_value(SignRequest::new(algorithm, 3, Messages::One("YQ==".into()))).unwrap()
+    }
+
+    #[test]
+    fn what_the_algorithm_needs_is_asked_for() {
+        let parameters = |given: Value| {
+            let mut all = json!({ "input": "YQ==", "key_version": 3, "marshaling_algorithm": "jws" });
+            all.as_object_mut().unwrap().extend(given.as_object().unwrap().clone());
+            all
+        };
+        for (algorithm, given) in [
+            (Algorithm::EdDSA, json!({})),
+            (Algorithm::ES256, json!({ "hash_algorithm": "sha2-256" })),
+            (Algorithm::ES384, json!({ "hash_algorithm": "sha2-384" })),
+            (Algorithm::ES512, json!({ "hash_algorithm": "sha2-512" })),
+            (Algorithm::RS256, json!({ "hash_algorithm": "sha2-256", "signature_algorithm": "pkcs1v15" })),
+            // Without the length of the salt Vault takes the longest one, which no verifier of PS256 accepts.
+            (
+                Algorithm::PS256,
+                json!({ "hash_algorithm": "sha2-256", "signature_algorithm": "pss", "salt_length": "hash" }),
+            ),
+        ] {
+            assert_eq!(request(algorithm), parameters(given), "{algorithm:?}");
+        }
+    }
+}

@@ -77,6 +77,8 @@ async fn an_audience_that_the_cluster_does_not_confirm_is_none() {
         review["status"].as_object_mut().unwrap().remove("audiences");
     });
     assert_eq!(rejection.await, not_confirmed());
+    let rejection = rejection_after(|review| review["status"]["audiences"] = Value::Null);
+    assert_eq!(rejection.await, not_confirmed());
     let rejection = rejection_after(|review| {
         review["status"]["audiences"] =
             json!(["https://kubernetes.default.svc", "jwtlet-exchange2", "JWTLET-EXCHANGE"]);
@@ -132,6 +134,7 @@ async fn a_service_account_is_in_the_group_of_its_namespace() {
         |review: &mut Value| {
             review["status"]["user"].as_object_mut().unwrap().remove("groups");
         },
+        |review: &mut Value| review["status"]["user"]["groups"] = Value::Null,
     ] {
         assert_eq!(rejection_after(change).await, Rejection::NotServiceAccount);
     }

@@ -1,6 +1,6 @@
 //! Reading a request body: bounded in size and in time.
 
-use std::time::Duration;
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use axum::body::HttpBody;
 use axum::{
@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, header},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::timeout;
 
 /// How long a client may take to send a body.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -26,16 +27,32 @@ pub(crate) async fn read(body: Body, max_bytes: usize) -> Result<Bytes, BodyErro
     if body.size_hint().lower() > max_bytes as u64 {
         return Err(BodyError::TooLarge);
     }
-    match tokio::time::timeout(TIMEOUT, Limited::new(body, max_bytes).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
-        Ok(Err(_)) => Err(BodyError::Broken),
-        Err(_) => Err(BodyError::TooSlow),
+    let mut reading = pin!(Limited::new(body, max_bytes).collect());
+    // Nearly always the body came along with the head, and then there is nothing to wait for and no timer to make.
+    let read = match poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
+        Poll::Ready(read) => read,
+        Poll::Pending => Box::pin(timeout(TIMEOUT, reading)).await.map_err(|_| BodyError::TooSlow)?,
+    };
+    match read {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
+        Err(_) => Err(BodyError::Broken),
     }
 }
 
-/// The media type without its parameters, in lower case.
-pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    Some(value.split(';').next().unwrap_or(value).trim().to_ascii_lowercase())
+/// There are several Content-Type headers; whoever looked at the request before may have believed another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the Content-Type must be given once only")]
+pub(crate) struct RepeatedContentType;
+
+/// The media type without its parameters. Its letters may be of either case.
+pub(crate) fn media_type(headers: &HeaderMap) -> Result<Option<&str>, RepeatedContentType> {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let value = values.next();
+    if values.next().is_some() {
+        return Err(RepeatedContentType);
+    }
+    // What is not text is no media type that anybody knows.
+    let text = value.map(|value| value.to_str().unwrap_or_default());
+    Ok(text.map(|text| text.split(';').next().unwrap_or(text).trim()))
 }

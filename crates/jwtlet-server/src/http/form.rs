@@ -3,6 +3,8 @@
 //! Common decoders put U+FFFD where bytes are not UTF-8 and leave a bad `%` as it is, so two different requests can
 //! become one. Here either is an error.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 
 /// The text is not correctly encoded.
@@ -14,8 +16,14 @@ pub(crate) enum EncodingError {
     NotUtf8,
 }
 
+/// A name and a value. They are parts of the text where nothing is encoded in them.
+pub(crate) type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// Decodes `%` escapes once.
-pub(crate) fn decode(text: &str) -> Result<String, EncodingError> {
+pub(crate) fn decode(text: &str) -> Result<Cow<'_, str>, EncodingError> {
+    if !text.contains('%') {
+        return Ok(Cow::Borrowed(text));
+    }
     let mut escapes = text.split('%');
     escapes.next();
     let is_escape =
@@ -23,20 +31,28 @@ pub(crate) fn decode(text: &str) -> Result<String, EncodingError> {
     if !escapes.all(is_escape) {
         return Err(EncodingError::Percent);
     }
-    percent_decode_str(text).decode_utf8().map(Into::into).map_err(|_| EncodingError::NotUtf8)
+    percent_decode_str(text).decode_utf8().map_err(|_| EncodingError::NotUtf8)
+}
+
+/// Decodes what a form may put in the place of a space, and then the escapes.
+fn decode_part(part: &str) -> Result<Cow<'_, str>, EncodingError> {
+    if part.contains('+') {
+        return decode(&part.replace('+', " ")).map(|decoded| Cow::Owned(decoded.into_owned()));
+    }
+    decode(part)
 }
 
 /// The pairs of an `application/x-www-form-urlencoded` text in their order.
-pub(crate) fn pairs(text: &str) -> Result<Vec<(String, String)>, EncodingError> {
-    let pair = |pair: &str| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        Ok((decode(&name.replace('+', " "))?, decode(&value.replace('+', " "))?))
+pub(crate) fn pairs(text: &str) -> Result<Vec<Pair<'_>>, EncodingError> {
+    let pair = |pair| {
+        let (name, value) = str::split_once(pair, '=').unwrap_or((pair, ""));
+        Ok((decode_part(name)?, decode_part(value)?))
     };
     text.split('&').filter(|text| !text.is_empty()).map(pair).collect()
 }
 
 /// The parameters of a request to the token endpoint: those with an empty value count as absent (RFC 6749 §3.2).
-pub(crate) fn parameters(text: &str) -> Result<Vec<(String, String)>, EncodingError> {
+pub(crate) fn parameters(text: &str) -> Result<Vec<Pair<'_>>, EncodingError> {
     let mut parameters = pairs(text)?;
     parameters.retain(|(_, value)| !value.is_empty());
     Ok(parameters)
@@ -50,10 +66,7 @@ mod tests {
     fn parameters_are_decoded_once_and_empty_ones_count_as_absent() {
         let text = "scope=a+b%20c&&audience=&flag&resource=a%2Fb%2541&audience=x=y";
         let expected = [("scope", "a b c"), ("resource", "a/b%41"), ("audience", "x=y")];
-        assert_eq!(
-            parameters(text).unwrap(),
-            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
-        );
+        assert_eq!(parameters(text).unwrap(), expected.map(|(name, value)| (name.into(), value.into())));
     }
 
     #[test]
@@ -62,6 +75,6 @@ mod tests {
             assert_eq!(parameters(text), Err(EncodingError::Percent), "{text}");
         }
         assert_eq!(parameters("a=%FF"), Err(EncodingError::NotUtf8));
-        assert_eq!(parameters("a=%C3%A4").unwrap(), [("a".to_owned(), "ä".to_owned())]);
+        assert_eq!(parameters("a=%C3%A4").unwrap(), [("a".into(), "ä".into())]);
     }
 }

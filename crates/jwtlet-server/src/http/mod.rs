@@ -2,6 +2,7 @@
 //!
 //! Handlers translate: text into checked values, outcomes into status and body. Decisions are made in `jwtlet-core`.
 
+mod api;
 mod body;
 mod discovery;
 mod entity_tag;
@@ -13,13 +14,11 @@ mod probe;
 mod request_id;
 mod wording;
 
-use std::{any::Any, collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Router,
     http::StatusCode,
-    middleware,
-    response::Response,
     routing::{get, post},
 };
 use jwtlet_core::{Audience, ClientIdentifier, Exchange, role::Role};
@@ -27,12 +26,9 @@ use jwtlet_kubernetes::KubernetesVerifier;
 use jwtlet_store::Store;
 use jwtlet_vault::VaultSigner;
 use tokio::sync::Mutex;
-use tower_http::catch_panic::CatchPanicLayer;
 
-use self::error::Problem;
-
-/// Makes the answer to a request whose handler panicked.
-type OnPanic = fn(Box<dyn Any + Send>) -> Response;
+pub(crate) use self::api::Api;
+use self::{api::OnPanic, error::Problem};
 
 /// What the handlers of both APIs share.
 #[derive(Debug)]
@@ -45,7 +41,7 @@ pub(crate) struct Service {
 }
 
 /// The exchange API: `/token`, keys, discovery, probes.
-pub(crate) fn exchange_router(service: Arc<Service>) -> Router {
+pub(crate) fn exchange_api(service: Arc<Service>) -> Api {
     let token = post(oauth::token).fallback(oauth::method_not_allowed);
     let router = Router::new()
         .route("/token", token)
@@ -55,21 +51,20 @@ pub(crate) fn exchange_router(service: Arc<Service>) -> Router {
 }
 
 /// The management API below `/api/v1`, and probes.
-pub(crate) fn management_router(service: Arc<Service>) -> Router {
+pub(crate) fn management_api(service: Arc<Service>) -> Api {
     let router =
         Router::new().nest("/api/v1", management::router()).route("/readyz", get(probe::ready_with_reasons));
     finish(router, service, error::management_panicked)
 }
 
-fn finish(router: Router<Arc<Service>>, service: Arc<Service>, panicked: OnPanic) -> Router {
-    router
+fn finish(router: Router<Arc<Service>>, service: Arc<Service>, panicked: OnPanic) -> Api {
+    let router = router
         .route("/health", get(probe::live))
         .route("/livez", get(probe::live))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "the Allow header names the methods of this path")
         })
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(request_id::layer))
-        .with_state(service)
+        .with_state(service);
+    Api::new(router, panicked)
 }

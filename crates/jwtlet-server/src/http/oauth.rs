@@ -3,9 +3,9 @@
 use std::{collections::HashSet, sync::Arc};
 
 use axum::{
-    body::Body,
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    body::{Body, Bytes},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use jwtlet_core::{
@@ -32,9 +32,13 @@ const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
+/// Room for what an answer has beside token and scopes, so that it is written in one piece.
+const FRAME_BYTES: usize = 256;
+
 /// Exchanges a service account token for an issued one.
-pub(super) async fn token(State(service): State<Arc<Service>>, headers: HeaderMap, body: Body) -> Response {
-    let request = read_form(&headers, body).await.and_then(|form| parse(&form));
+pub(super) async fn token(State(service): State<Arc<Service>>, request: Request) -> Response {
+    let (Parts { headers, .. }, body) = request.into_parts();
+    let request = read(&headers, body).await.and_then(|body| parse(&Form::read(&body)?));
     let answer = match request {
         Ok((request, issued_token_type)) => exchange(&service, &request, issued_token_type).await,
         Err(error) => {
@@ -72,15 +76,19 @@ fn subject_of(error: &ExchangeError) -> Option<&Subject> {
 
 /// One line for each exchange: who, for whom, with what outcome.
 fn log(request: &ExchangeRequest, subject: Option<&Subject>, outcome: &str, detail: &str) {
-    let scopes = request.scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");
+    // The fields are made only when the line is written.
     info!(
         outcome,
         client = subject.map_or("", |subject| subject.identity.as_str()),
         context = %fit(request.participant_context.as_str()),
-        scopes = %fit(&scopes),
+        scopes = %fit(&words(&request.scopes)),
         detail = %fit(detail),
         "exchange"
     );
+}
+
+fn words(scopes: &[Scope]) -> String {
+    scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")
 }
 
 pub(super) async fn method_not_allowed() -> Response {
@@ -94,8 +102,10 @@ pub(super) async fn method_not_allowed() -> Response {
     response
 }
 
-async fn read_form(headers: &HeaderMap, body: Body) -> Result<Form, OAuthError> {
-    if body::media_type(headers).as_deref() != Some(FORM) {
+async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, OAuthError> {
+    let media_type =
+        body::media_type(headers).map_err(|error| OAuthError::invalid_request(error.to_string()))?;
+    if !media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case(FORM)) {
         let description = format!("the Content-Type must be {FORM}");
         return Err(OAuthError::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -103,7 +113,7 @@ async fn read_form(headers: &HeaderMap, body: Body) -> Result<Form, OAuthError> 
             description,
         ));
     }
-    let bytes = body::read(body, MAX_BODY_BYTES).await.map_err(|error| match error {
+    body::read(body, MAX_BODY_BYTES).await.map_err(|error| match error {
         BodyError::TooLarge => {
             let description = format!("the body must be at most {MAX_BODY_BYTES} bytes");
             OAuthError::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::InvalidRequest, description)
@@ -114,21 +124,23 @@ async fn read_form(headers: &HeaderMap, body: Body) -> Result<Form, OAuthError> 
             "the body must arrive within 30 s",
         ),
         BodyError::Broken => OAuthError::invalid_request("the body ended too early"),
-    })?;
-    let text =
-        std::str::from_utf8(&bytes).map_err(|_| OAuthError::invalid_request("the body must be UTF-8"))?;
-    let parameters = form::parameters(text).map_err(|error| {
-        OAuthError::invalid_request(format!("the body is not correctly encoded: {error}"))
-    })?;
-    Ok(Form(parameters))
+    })
 }
 
 /// The parameters of a request. It holds the subject token, hence no `Debug`.
-struct Form(Vec<(String, String)>);
+struct Form<'a>(Vec<form::Pair<'a>>);
 
-impl Form {
+impl<'a> Form<'a> {
+    fn read(body: &'a [u8]) -> Result<Self, OAuthError> {
+        let text =
+            std::str::from_utf8(body).map_err(|_| OAuthError::invalid_request("the body must be UTF-8"))?;
+        form::parameters(text).map(Self).map_err(|error| {
+            OAuthError::invalid_request(format!("the body is not correctly encoded: {error}"))
+        })
+    }
+
     fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.as_ref())
     }
 
     fn optional(&self, name: &str) -> Result<Option<&str>, OAuthError> {
@@ -144,7 +156,7 @@ impl Form {
     }
 }
 
-fn parse(form: &Form) -> Result<(ExchangeRequest, &'static str), OAuthError> {
+fn parse(form: &Form<'_>) -> Result<(ExchangeRequest, &'static str), OAuthError> {
     if form.required("grant_type")? != GRANT_TYPE {
         let description = format!("grant_type must be {GRANT_TYPE}");
         return Err(OAuthError::new(StatusCode::BAD_REQUEST, ErrorCode::UnsupportedGrantType, description));
@@ -176,7 +188,7 @@ fn parse(form: &Form) -> Result<(ExchangeRequest, &'static str), OAuthError> {
     Ok((request, issued_token_type))
 }
 
-fn parse_resource(form: &Form) -> Result<ParticipantContext, OAuthError> {
+fn parse_resource(form: &Form<'_>) -> Result<ParticipantContext, OAuthError> {
     let invalid =
         |description| OAuthError::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidTarget, description);
     let mut resources = form.all("resource");
@@ -191,7 +203,7 @@ fn parse_resource(form: &Form) -> Result<ParticipantContext, OAuthError> {
     ParticipantContext::parse(resource).map_err(|rule| invalid(format!("resource {rule}")))
 }
 
-fn parse_scopes(form: &Form) -> Result<Vec<Scope>, OAuthError> {
+fn parse_scopes(form: &Form<'_>) -> Result<Vec<Scope>, OAuthError> {
     let invalid =
         |description| OAuthError::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidScope, description);
     let Some(text) = form.optional("scope")? else {
@@ -213,7 +225,7 @@ fn parse_scopes(form: &Form) -> Result<Vec<Scope>, OAuthError> {
     Ok(scopes)
 }
 
-fn parse_audiences(form: &Form) -> Result<Vec<Audience>, OAuthError> {
+fn parse_audiences(form: &Form<'_>) -> Result<Vec<Audience>, OAuthError> {
     let invalid =
         |description| OAuthError::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidTarget, description);
     let mut seen = HashSet::new();
@@ -238,13 +250,15 @@ struct Success<'a> {
 }
 
 fn success(issued: &Issued, issued_token_type: &'static str) -> Response {
-    let scopes: Vec<&str> = issued.scopes.iter().map(Scope::as_str).collect();
-    let body = Success {
+    let success = Success {
         access_token: issued.token.expose(),
         issued_token_type,
         token_type: "Bearer",
         expires_in: issued.expires_in,
-        scope: scopes.join(" "),
+        scope: words(&issued.scopes),
     };
-    (NO_STORE, axum::Json(body)).into_response()
+    let mut body = Vec::with_capacity(success.access_token.len() + success.scope.len() + FRAME_BYTES);
+    // Texts and a number always serialise.
+    let _ = serde_json::to_writer(&mut body, &success);
+    ([(header::CONTENT_TYPE, "application/json")], NO_STORE, body).into_response()
 }

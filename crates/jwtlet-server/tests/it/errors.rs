@@ -234,6 +234,19 @@ async fn a_body_that_is_not_correctly_encoded_is_refused() {
 }
 
 #[tokio::test]
+async fn two_content_types_are_one_too_many() {
+    let server = Harness::with_acme().await;
+    for types in [[FORM, FORM], [FORM, "text/plain"], ["text/plain", FORM]] {
+        let request = server.http.post(format!("{}/token", server.exchange)).body(good_body(&server));
+        let answer =
+            Answer::of(types.into_iter().fold(request, |request, kind| request.header("content-type", kind)));
+        let answer = answer.await;
+        answer.assert_refused(400, "invalid_request");
+        assert!(answer.body.contains("the Content-Type must be given once only"), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn parameters_in_the_url_do_not_count() {
     let server = Harness::with_acme().await;
     let body = good_body(&server).replace("&resource=acme", "");

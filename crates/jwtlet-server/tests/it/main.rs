@@ -28,6 +28,7 @@ mod management_limits;
 mod management_lists;
 mod management_names;
 mod openbao;
+mod openbao_load;
 mod outages;
 mod paging;
 mod postgres;

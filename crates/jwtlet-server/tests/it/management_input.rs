@@ -183,11 +183,11 @@ async fn members_of_a_mapping_that_are_missing_unknown_or_of_a_wrong_type_are_na
     {"clientIdentifier":"a","participantContext":"b","scopes":[],"audiences":["x",{}]}
         audiences[1]: invalid type: map, expected a string
     {"clientIdentifier":"a","participantContext":"b","scopes":[],"expiresAt":1700000000}
-        expiresAt: invalid type: integer `1700000000`, expected a timestamp string
+        expiresAt: invalid type: integer `1700000000`, expected a string
     {"clientIdentifier":"a","participantContext":"b","scopes":[],"expiresAt":"tomorrow"}
-        expiresAt: failed to parse four digit integer as year: invalid digit, expected 0-9 but got t
+        expiresAt: must be a date and time of RFC 3339 with an offset, as in 2030-01-31T12:00:00Z
     {"clientIdentifier":"a","participantContext":"b","scopes":[],"expiresAt":"2030-01-01T00:00:00"}
-        expiresAt: failed to find offset component, which is required for parsing a timestamp
+        expiresAt: must be a date and time of RFC 3339 with an offset, as in 2030-01-31T12:00:00Z
     {"clientIdentifier":"a","participantContext":"b","scopes":[],"description":[]}
         description: invalid type: sequence, expected a string
     "#);
@@ -275,6 +275,48 @@ async fn names_that_break_their_rules_are_refused_with_the_rule() {
 }
 
 #[tokio::test]
+async fn a_time_in_another_form_than_that_of_rfc_3339_is_refused() {
+    let server = Harness::start().await;
+    for text in [
+        "2030-01-31",
+        "2030-01-31 12:00:00Z",
+        "2030-01-31T12:00Z",
+        "20300131T120000Z",
+        "2030-01-31T12:00:00+01",
+        "2030-01-31T12:00:00Z[UTC]",
+        "2030-02-30T12:00:00Z",
+    ] {
+        let answer =
+            server.manage(Method::POST, "/mappings", "admin", Some(&mapping_with("expiresAt", text))).await;
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(answer.status == 400 && detail.starts_with("expiresAt: "), "{text}: {answer}");
+    }
+    let mapping = mapping_with("expiresAt", "2030-01-31t12:00:00.5+01:00");
+    assert!(server.accepts("/mappings", &mapping).await);
+    let stored = server.manage(Method::GET, "/mappings/a/b", "admin", None).await.json();
+    assert_eq!(stored["expiresAt"], "2030-01-31T11:00:00.5Z");
+}
+
+#[tokio::test]
+async fn a_number_that_a_token_could_not_repeat_is_refused_with_the_name_of_its_claim() {
+    let server = Harness::start().await;
+    let bodies = [
+        r#"{"scope":"a","claims":{"x":1,"limit":18446744073709551616}}"#,
+        r#"[{"scope":"a","claims":{"limit":{"of":[-9223372036854775809]}}}]"#,
+    ];
+    insta::assert_snapshot!(server.refusals("/scopes", &bodies).await, @r#"
+    {"scope":"a","claims":{"x":1,"limit":18446744073709551616}}
+        claims: the claim limit must not hold a number beyond 64-bit integers; a string keeps all its digits
+    [{"scope":"a","claims":{"limit":{"of":[-9223372036854775809]}}}]
+        [0]: claims: the claim limit must not hold a number beyond 64-bit integers; a string keeps all its digits
+    "#);
+    let largest = r#"{"scope":"read","claims":{"limit":[18446744073709551615,-9223372036854775808]}}"#;
+    assert_eq!(server.write(Method::POST, "/scopes", largest).await.status, 201);
+    let stored = server.manage(Method::GET, "/scopes/read", "admin", None).await;
+    assert!(stored.body.contains("[18446744073709551615,-9223372036854775808]"), "{stored}");
+}
+
+#[tokio::test]
 async fn replacements_are_checked_like_new_records() {
     let server = Harness::start().await;
     for (list, one, good, bad) in [
@@ -311,7 +353,14 @@ async fn the_content_type_is_json_or_left_out() {
     cache-control: no-store
     {"type":"about:blank","title":"Unsupported Media Type","status":415,"detail":"the Content-Type must be application/json"}
     "#);
-    for bad in ["application/x-www-form-urlencoded", "application/jsonx", "json"] {
+    for bad in ["application/x-www-form-urlencoded", "application/jsonx", "json", "\u{e4}"] {
         assert_eq!(post(bad).await.status, 415, "{bad}");
     }
+    let json = "application/json";
+    let request = server.management_request(Method::POST, "/scopes", "admin").body("[]");
+    let twice = Answer::of(request.header("content-type", json).header("content-type", json)).await;
+    assert_eq!(
+        (twice.status, twice.json()["detail"].as_str()),
+        (400, Some("the Content-Type must be given once only"))
+    );
 }

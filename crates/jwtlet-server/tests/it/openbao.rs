@@ -13,13 +13,13 @@ use crate::{
 };
 
 /// What a signer may do, and not more.
-const SIGNER: &str = r#"
+pub(crate) const SIGNER: &str = r#"
     path "transit/sign/signing-jwtlet_pc" { capabilities = ["update"] }
     path "transit/keys/signing-jwtlet_pc" { capabilities = ["read"] }
 "#;
 
 /// jwtlet with this OpenBao as its Vault and a token that has this policy.
-async fn start(bao: &OpenBao, policy: &str) -> (Harness, TempDir) {
+pub(crate) async fn start(bao: &OpenBao, policy: &str) -> (Harness, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("token");
     fs::write(&file, bao.create_token(policy).await.unwrap()).unwrap();

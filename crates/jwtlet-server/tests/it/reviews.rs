@@ -36,6 +36,7 @@ async fn an_authenticator_that_knows_nothing_of_audiences_is_not_believed() {
         review["status"].as_object_mut().unwrap().remove("audiences");
     })
     .await;
+    refused_after(|review| review["status"]["audiences"] = json!(null)).await;
 }
 
 #[tokio::test]
@@ -125,7 +126,7 @@ async fn an_answer_without_status_or_of_another_form_is_an_outage() {
         |review| review["status"] = json!(null),
         |review| review["status"] = json!("authenticated"),
         |review| review["status"]["authenticated"] = json!("true"),
-        |review| review["status"]["audiences"] = json!(null),
+        |review| review["status"]["audiences"] = json!("jwtlet-exchange"),
         |review| review["status"]["user"]["groups"] = json!("system:serviceaccounts:demo"),
         |review| *review = json!([]),
         |review| *review = json!(null),

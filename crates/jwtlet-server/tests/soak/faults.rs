@@ -63,6 +63,7 @@ pub(crate) const KUBERNETES: &[Bad] = &[
 
 pub(crate) const VAULT: &[Bad] = &[
     Bad::Status(412),
+    Bad::Status(413),
     Bad::Status(429),
     Bad::Status(500),
     Bad::Status(502),
@@ -123,6 +124,7 @@ pub(crate) fn vault_words(code: u16) -> Fault {
         400 => "signing key not found",
         403 => "permission denied",
         404 => "no handler for route",
+        413 => "http: request body too large",
         503 => "Vault is sealed",
         _ => "the soak wants it so",
     };

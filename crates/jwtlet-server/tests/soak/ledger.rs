@@ -8,6 +8,9 @@ use std::{
 
 use tokio::time::Instant;
 
+/// Exchanges from beginning to end in a phase in which nothing may fail.
+pub(crate) const ISSUED_WHILE_HEALTHY: &str = "issued while healthy";
+
 /// A stretch of time with the same rules.
 #[derive(Clone)]
 pub(crate) struct Phase {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ledger::{Ledger, Moment},
+    ledger::{ISSUED_WHILE_HEALTHY, Ledger, Moment},
     random::Random,
     world::{AUDIENCE, CLIENTS, ISSUER, World, client, context},
 };
@@ -47,6 +47,9 @@ async fn exchange(world: &World, ledger: &Ledger, index: usize) -> Result<(), St
     }
     if status == StatusCode::OK {
         ledger.count_one("issued");
+        if ledger.healthy_between(start, end) {
+            ledger.count_one(ISSUED_WHILE_HEALTHY);
+        }
         return verify(world, ledger, index, &body, start).await;
     }
     ledger.count_one(&format!("answered {}", status.as_u16()));

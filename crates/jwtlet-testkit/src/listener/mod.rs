@@ -21,12 +21,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use crate::delay::delay;
 use crate::encoding::lock;
 use crate::error::StartError;
 use crate::faults::{Fault, Faults};
@@ -205,11 +205,14 @@ async fn answer(
 ) -> Result<Response, Infallible> {
     let fate = shared.faults.fate_of(request.uri().path());
     if !fate.latency.is_zero() {
-        sleep(fate.latency).await;
+        delay(fate.latency).await;
     }
     match fate.fault {
         None => shared.router.clone().oneshot(request.map(Body::new)).await,
-        Some(Fault::Hang) => pending().await,
+        Some(Fault::Hang) => {
+            let _hanging = shared.faults.hang();
+            pending().await
+        }
         Some(Fault::Close) => {
             close.cancel();
             pending().await

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use super::kubernetes_login::KubernetesAuth;
 use super::policy::TokenPolicy;
-use super::state::State;
+use super::state::{Limits, State};
 use super::tokens::Tokens;
 use super::transit::Keys;
 use super::{Vault, routes};
@@ -26,6 +26,8 @@ pub struct VaultBuilder {
     kubernetes: Option<KubernetesAuth>,
     kubernetes_mount: Option<String>,
     no_batches: bool,
+    no_salt_lengths: bool,
+    limits: Limits,
 }
 
 impl VaultBuilder {
@@ -71,6 +73,26 @@ impl VaultBuilder {
         self
     }
 
+    /// Makes PSS signatures with the longest salt, like servers from before there was a choice: they ignore
+    /// `salt_length`.
+    pub fn without_salt_lengths(mut self) -> Self {
+        self.no_salt_lengths = true;
+        self
+    }
+
+    /// Refuses requests with more JSON strings than this, names of members included, with status 400, as OpenBao does;
+    /// 1000 by default.
+    pub fn max_request_json_strings(mut self, strings: usize) -> Self {
+        self.limits.json_strings = strings;
+        self
+    }
+
+    /// Refuses requests with a longer body than this, in bytes, with status 413; 32 MiB by default.
+    pub fn max_request_size(mut self, bytes: usize) -> Self {
+        self.limits.body = bytes;
+        self
+    }
+
     /// Starts the server.
     ///
     /// # Errors
@@ -95,6 +117,8 @@ impl VaultBuilder {
             calls: Mutex::new(HashMap::new()),
             signatures: AtomicU64::new(0),
             no_batches: self.no_batches,
+            no_salt_lengths: self.no_salt_lengths,
+            limits: self.limits,
         });
         let server = Arc::new(bound.serve(routes::router(Arc::clone(&state)), faults));
         Ok(Vault { state, server })

@@ -219,7 +219,8 @@ impl Vault {
         self.server.connections()
     }
 
-    /// Closes the port and all connections. The state stays.
+    /// Closes the port and all connections, with the requests that hang in them. The state stays, and the faults do: a
+    /// client that repeats its request meets them after a restart again.
     pub async fn stop(&self) {
         self.server.stop().await;
     }

@@ -4,22 +4,19 @@ use serde_json::{Map, Value};
 
 use super::answer::Refusal;
 
-/// OpenBao's limit on strings in one request; member names count as well.
-const MAX_STRINGS: usize = 1000;
-
 /// The members of a request body.
 #[derive(Debug, Default)]
 pub(super) struct Params(Map<String, Value>);
 
 impl Params {
-    /// Reads a body; an empty one has no members.
-    pub(super) fn parse(body: &[u8]) -> Result<Self, Refusal> {
+    /// Reads a body with at most so many strings; an empty one has no members.
+    pub(super) fn parse(body: &[u8], max_strings: usize) -> Result<Self, Refusal> {
         if body.is_empty() {
             return Ok(Self::default());
         }
         let value: Value = serde_json::from_slice(body)
             .map_err(|error| Refusal::bad_request(format!("failed to parse JSON input: {error}")))?;
-        if strings(&value) > MAX_STRINGS {
+        if strings(&value) > max_strings {
             return Err(Refusal::bad_request(
                 "refused JSON input due to high complexity: exceeded maximum number of strings",
             ));

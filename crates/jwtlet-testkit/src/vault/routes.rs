@@ -19,8 +19,6 @@ use super::state::State;
 use super::{kubernetes_login, renewal, sys, transit};
 use crate::encoding::lock;
 
-/// Vault's default `max_request_size`.
-const BODY_LIMIT: usize = 32 * 1024 * 1024;
 const NAMESPACE: &str = "x-vault-namespace";
 
 pub(super) fn router(state: Arc<State>) -> Router {
@@ -78,8 +76,8 @@ async fn route(
     }
     let in_namespace = check_namespace(state, &parts.headers, local.len() < path.len())?;
     let operation = operation(parts)?;
-    let body = to_bytes(body, BODY_LIMIT).await.map_err(|_| Refusal::too_large())?;
-    let params = Params::parse(&body)?;
+    let body = to_bytes(body, state.limits.body).await.map_err(|_| Refusal::too_large())?;
+    let params = Params::parse(&body, state.limits.json_strings)?;
 
     let login = format!("auth/{}/login", state.kubernetes_mount);
     if in_namespace && state.kubernetes.is_some() && local == login {

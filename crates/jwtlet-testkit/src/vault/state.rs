@@ -34,4 +34,23 @@ pub(super) struct State {
     pub(super) signatures: AtomicU64,
     /// Whether `batch_input` is a parameter that nobody knows.
     pub(super) no_batches: bool,
+    /// Whether `salt_length` is a parameter that nobody knows.
+    pub(super) no_salt_lengths: bool,
+    pub(super) limits: Limits,
+}
+
+/// How large a request may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Strings in its JSON; member names count as well.
+    pub(super) json_strings: usize,
+    /// Bytes of its body.
+    pub(super) body: usize,
+}
+
+impl Default for Limits {
+    /// Those of OpenBao.
+    fn default() -> Self {
+        Self { json_strings: 1000, body: 32 * 1024 * 1024 }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jwtlet_testkit::{KeyType, Kubernetes, Vault, wait_for, wait_until};
+use jwtlet_testkit::{Fault, KeyType, Kubernetes, Vault, wait_for, wait_until};
 
 use crate::http::{client, review, root};
 
@@ -48,6 +48,21 @@ async fn vault_keeps_its_keys_over_a_restart() {
     vault.create_key("k", KeyType::Ed25519).unwrap();
     vault.restart().await.unwrap();
     assert_eq!(root(&vault, "GET", "transit/keys/k", None).await.0, 200);
+}
+
+#[tokio::test]
+async fn no_request_outlives_the_server_that_it_hangs_in() {
+    for tls in [false, true] {
+        let vault = Vault::builder().tls(tls).start().await.unwrap();
+        vault.faults().always(Fault::Hang);
+        let request = client(vault.ca_pem().as_deref()).get(vault.url() + "/v1/sys/health").send();
+        let request = tokio::spawn(request);
+        wait_until(|| vault.faults().hanging() == 1, Duration::from_secs(5)).await.unwrap();
+        vault.faults().clear();
+        vault.stop().await;
+        wait_until(|| vault.faults().hanging() == 0, Duration::from_secs(5)).await.unwrap();
+        assert!(!request.await.unwrap().unwrap_err().is_timeout());
+    }
 }
 
 #[tokio::test]

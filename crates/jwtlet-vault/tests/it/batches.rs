@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jwtlet_core::{Signer, UpstreamError, jws::CompactJws};
-use jwtlet_testkit::{Fault, KeyType, TokenPolicy, Vault};
+use jwtlet_testkit::{Fault, KeyType, TokenPolicy, Vault, wait_until};
 use jwtlet_vault::{VaultSettings, VerifySignatures};
 use serde_json::{Value, json};
 use tokio::{
@@ -14,13 +14,13 @@ use tokio::{
 
 use crate::{
     logs::capture,
-    support::{Running, is_unavailable, now, run_ready, settings_for, token},
+    support::{PATIENCE, Running, is_unavailable, now, run_ready, settings_for, token},
 };
 
 const CALLERS: usize = 40;
 
 /// One call at a time: the first caller is served alone, all others in one batch.
-fn one_lane(vault: &Vault) -> VaultSettings {
+pub(crate) fn one_lane(vault: &Vault) -> VaultSettings {
     let vault_token = vault.create_token(&TokenPolicy::signer("signing"));
     VaultSettings { max_in_flight: 1, ..settings_for(vault.url(), token(vault_token)) }
 }
@@ -52,7 +52,7 @@ fn tamper(vault: &Vault, mut batches: usize, change: impl Fn(&mut Vec<Value>) + 
 }
 
 /// The callers that did not get a token; the tokens of the others are theirs and good.
-fn without_token(outcomes: Vec<(usize, Result<CompactJws, UpstreamError>)>) -> Vec<usize> {
+pub(crate) fn without_token(outcomes: Vec<(usize, Result<CompactJws, UpstreamError>)>) -> Vec<usize> {
     let failed = outcomes.into_iter().filter_map(|(caller, outcome)| match outcome {
         Ok(_) => None,
         failure => {
@@ -259,6 +259,26 @@ async fn everyone_waits_for_the_own_deadline_only() {
     vault.faults().clear();
     running.becomes_ready().await;
     assert_eq!(running.signs_together(CALLERS).await, CALLERS);
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_ends_with_the_server_and_all_who_wait_are_served_by_its_successor() {
+    let vault = Vault::start().await.unwrap();
+    vault.create_key("signing", KeyType::Ed25519).unwrap();
+    let patient = VaultSettings { request_timeout: Duration::from_mins(1), ..one_lane(&vault) };
+    let running = run_ready(&patient).await;
+    vault.faults().on_path("/v1/transit/sign", Fault::Hang);
+    let start = Instant::now();
+    let callers = running.sign_together(CALLERS);
+    let restart = async {
+        wait_until(|| vault.faults().hanging() == 1, PATIENCE).await.unwrap();
+        vault.faults().clear();
+        vault.stop().await;
+        vault.restart().await.unwrap();
+    };
+    let (outcomes, ()) = tokio::join!(callers, restart);
+    assert!(without_token(outcomes).is_empty());
+    assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
 }
 
 #[tokio::test]

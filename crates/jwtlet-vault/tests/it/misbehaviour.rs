@@ -5,7 +5,7 @@ use std::{collections::VecDeque, fs, time::Duration};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jwtlet_core::Signer;
 use jwtlet_testkit::{Fault, KeyType, Kubernetes, TokenPolicy, Vault, wait_for, wait_until};
-use jwtlet_vault::{VaultAuth, VaultSettings};
+use jwtlet_vault::{RsaAlgorithm, VaultAuth, VaultSettings};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -107,6 +107,18 @@ async fn a_der_signature_is_never_returned() {
     tamper(&vault, |signature| signature_of(&der(&bytes_of(signature))));
     is_unavailable(running.sign().await);
     running.is_not_ready_because("bytes long instead of 64").await;
+}
+
+#[tokio::test]
+async fn a_pss_signature_with_another_salt_than_rfc_7518_wants_is_never_returned() {
+    let vault = Vault::builder().without_salt_lengths().start().await.unwrap();
+    vault.create_key("signing", KeyType::Rsa2048).unwrap();
+    let running = run(&VaultSettings { signature_algorithm: RsaAlgorithm::Ps256, ..impatient(&vault) });
+    running.is_not_ready_because("it does not verify with the public key of its version").await;
+    assert_eq!(is_unavailable(running.sign().await), None);
+    for (_, outcome) in running.sign_together(10).await {
+        assert_eq!(is_unavailable(outcome), None);
+    }
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ async fn prepare() -> (Vault, Running) {
     (vault, running)
 }
 
-fn passing() -> impl Iterator<Item = Fault> {
+pub(crate) fn passing() -> impl Iterator<Item = Fault> {
     [412, 429, 472, 473, 500, 502, 503, 504]
         .into_iter()
         .map(|status| Fault::vault(status, "no"))
@@ -70,7 +70,8 @@ async fn a_whole_batch_is_repeated_as_one() {
     let before = vault.calls_to("transit/sign");
     assert_eq!(running.signs_together(60).await, 60);
     let calls = vault.calls_to("transit/sign") - before;
-    assert!(calls < 10, "{calls}");
+    // The first call of each lane fails and is made again; the rest is a share for each lane.
+    assert!(calls <= 12, "{calls}");
 }
 
 #[tokio::test]

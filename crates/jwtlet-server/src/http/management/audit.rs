@@ -4,7 +4,6 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use jiff::Timestamp;
 use jwtlet_core::{
     PolicyStore, UpstreamError,
     audit::{Action, AuditFilter, AuditRecord, Broken, ChainHead, ChainVerifier, Hash, Outcome},
@@ -16,6 +15,7 @@ use tracing::error;
 
 use super::{
     access::Reader,
+    date_time,
     list::{self, Listing},
     path::Query,
 };
@@ -55,9 +55,6 @@ impl Listing for AuditFilter {
 
 pub(super) async fn list(Reader(call): Reader) -> Result<Response, Problem> {
     let query = Query::read(&call.uri, &[&FILTERS[..], &list::PAGING].concat())?;
-    let time = |text: &str| {
-        text.parse::<Timestamp>().map_err(|_| "must be a time of RFC 3339, such as 2027-01-31T00:00:00Z")
-    };
     let filter = AuditFilter {
         actor: query.text("actor")?,
         request_id: query.text("requestId")?,
@@ -66,8 +63,8 @@ pub(super) async fn list(Reader(call): Reader) -> Result<Response, Problem> {
         client_identifier: query.text("clientIdentifier")?,
         participant_context: query.text("participantContext")?,
         scope: query.text("scope")?,
-        from: query.get("from", time)?,
-        until: query.get("until", time)?,
+        from: query.get("from", date_time::parse)?,
+        until: query.get("until", date_time::parse)?,
     };
     list::answer(&call, &query, filter, Some(DEFAULT_LIMIT)).await
 }

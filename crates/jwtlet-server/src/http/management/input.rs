@@ -109,7 +109,8 @@ fn audit_key(object: &Value) -> AuditKey {
 }
 
 async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-    if body::media_type(headers).is_some_and(|media_type| media_type != "application/json") {
+    let media_type = body::media_type(headers).map_err(|error| Problem::bad_request(error.to_string()))?;
+    if media_type.is_some_and(|media_type| !media_type.eq_ignore_ascii_case("application/json")) {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "the Content-Type must be application/json",

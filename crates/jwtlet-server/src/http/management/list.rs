@@ -96,7 +96,7 @@ pub(super) const PAGING: [&str; 2] = ["limit", "cursor"];
 /// Answers with a list: a page when the query has a limit or there is a default one, and everything otherwise.
 pub(super) async fn answer<L: Listing>(
     call: &Call,
-    query: &Query,
+    query: &Query<'_>,
     listing: L,
     default_limit: Option<usize>,
 ) -> Result<Response, Problem> {
@@ -114,7 +114,7 @@ pub(super) async fn answer<L: Listing>(
 
 async fn page<L: Listing>(
     call: &Call,
-    query: &Query,
+    query: &Query<'_>,
     listing: &L,
     after: Option<L::Key>,
     limit: usize,

@@ -5,6 +5,7 @@
 
 mod access;
 mod audit;
+mod date_time;
 mod explain;
 mod input;
 mod lint;

@@ -2,7 +2,7 @@
 //!
 //! The router matches the raw path, so `%2F` stays part of a name; what it hands on is decoded leniently, hence this.
 
-use std::fmt::Display;
+use std::{borrow::Cow, fmt::Display};
 
 use axum::http::{StatusCode, Uri};
 use jwtlet_core::{
@@ -25,7 +25,9 @@ fn last_segments<const N: usize>(uri: &Uri) -> Result<[String; N], Problem> {
         .rsplit('/')
         .take(N)
         .map(|segment| {
-            form::decode(segment).map_err(|error| Problem::bad_request(format!("the path: {error}")))
+            form::decode(segment)
+                .map(Cow::into_owned)
+                .map_err(|error| Problem::bad_request(format!("the path: {error}")))
         })
         .collect::<Result<_, _>>()?;
     if segments.iter().any(String::is_empty) {
@@ -94,16 +96,16 @@ fn escaped(text: &str) -> impl Display {
 }
 
 /// The parameters of a query, each at most once.
-pub(super) struct Query(Vec<(String, String)>);
+pub(super) struct Query<'a>(Vec<form::Pair<'a>>);
 
-impl Query {
+impl<'a> Query<'a> {
     /// Reads the query, refusing parameters that are not among the known ones and, unlike at the token endpoint, taking
     /// empty ones for what they are: a list that ignores a filter shows more than was asked for.
-    pub(super) fn read(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
+    pub(super) fn read(uri: &'a Uri, known: &[&str]) -> Result<Self, Problem> {
         let parameters = form::pairs(uri.query().unwrap_or_default())
             .map_err(|error| Problem::bad_request(format!("the query: {error}")))?;
         for (i, (name, _)) in parameters.iter().enumerate() {
-            if !known.contains(&name.as_str()) {
+            if !known.contains(&name.as_ref()) {
                 let detail = format!("the query parameter {name} is not one of {}", known.join(", "));
                 return Err(Problem::bad_request(detail));
             }

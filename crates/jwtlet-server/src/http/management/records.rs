@@ -8,7 +8,7 @@ use jwtlet_core::{
 use serde::{Deserialize, de::IgnoredAny as Ignored};
 use serde_json::{Map, Value};
 
-use super::input::Input;
+use super::{date_time, input::Input};
 use crate::clock::whole_microseconds;
 
 /// A resource mapping in a request. The read-only members of an answer may be sent back and are ignored.
@@ -20,7 +20,7 @@ pub(super) struct MappingInput {
     scopes: Vec<Scope>,
     #[serde(default)]
     audiences: Vec<Audience>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "date_time::deserialize")]
     expires_at: Option<Timestamp>,
     #[serde(default)]
     description: Option<String>,

@@ -10,7 +10,7 @@ use super::super::params::Params;
 use super::super::state::State;
 use super::key::{TransitKey, Version};
 use super::material::Material;
-use super::sign_options::{Marshaling, SignOptions};
+use super::sign_options::{Marshaling, Salt, SignOptions};
 use crate::encoding::{base64, base64url, from_base64};
 
 const PARAMETERS: [&str; 12] = [
@@ -64,14 +64,21 @@ pub(super) async fn sign(
     hash: Option<&str>,
     params: Params,
 ) -> Result<Answer, Refusal> {
-    let options = SignOptions::parse(&params, hash)?;
+    let mut options = SignOptions::parse(&params, hash)?;
+    if state.no_salt_lengths {
+        options.salt = Salt::Auto;
+    }
     let key = state.keys.get(name).ok_or_else(|| Refusal::bad_request("signing key not found"))?;
     if !key.key_type.signs() {
         return Err(Refusal::bad_request(format!("key type {} does not support signing", key.key_type)));
     }
-    let known =
-        PARAMETERS.split_last().filter(|_| state.no_batches).map_or(&PARAMETERS[..], |(_, known)| known);
-    let warnings = params.warnings(known);
+    let is_unknown = |name: &str| match name {
+        "batch_input" => state.no_batches,
+        "salt_length" => state.no_salt_lengths,
+        _ => false,
+    };
+    let known: Vec<_> = PARAMETERS.into_iter().filter(|name| !is_unknown(name)).collect();
+    let warnings = params.warnings(&known);
     let Some(batch) = params.raw("batch_input").filter(|_| !state.no_batches) else {
         let item = Item {
             input: Some(params.text("input")?.unwrap_or_default()),

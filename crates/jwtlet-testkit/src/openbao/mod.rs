@@ -1,16 +1,16 @@
 //! A real OpenBao server, to keep the [`Vault`](crate::Vault) of this crate honest.
 //!
-//! Started in development mode: unsealed, with a known root token, all state in memory. The binary is not part of the
-//! repository; `scripts/install-openbao` puts it in place. Whoever needs it and does not find it fails and says so:
-//! a suite that skips itself proves nothing.
+//! Started unsealed, with one unseal key that this handle knows. All state is in memory, unless it has to outlive a
+//! restart. The binary is not part of the repository; `scripts/install-openbao` puts it in place. Whoever needs it and
+//! does not find it fails and says so: a suite that skips itself proves nothing.
+
+mod builder;
+mod process;
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,12 +23,13 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-/// The release whose binary is expected.
-const VERSION: &str = "2.7.2";
+pub use builder::OpenBaoBuilder;
+use process::Process;
+
 /// How long a start may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often to try again when another process takes the port.
-const ATTEMPTS: u32 = 5;
+/// The pause between two looks at a server that starts.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A server could not be started or asked.
 #[derive(Debug, thiserror::Error)]
@@ -72,17 +73,14 @@ pub enum OpenBaoError {
 
 /// A running server. It is killed when this is dropped.
 pub struct OpenBao {
-    child: Child,
-    address: SocketAddr,
+    process: Process,
     root_token: String,
     unseal_key: String,
-    // Dropped after the process has ended.
-    _directory: PrivateDirectory,
 }
 
 impl fmt::Debug for OpenBao {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenBao").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("OpenBao").field("address", &self.address()).finish_non_exhaustive()
     }
 }
 
@@ -92,31 +90,24 @@ impl OpenBao {
     /// # Errors
     /// [`OpenBaoError`] if the binary is missing or does not come up.
     pub async fn start() -> Result<Self, OpenBaoError> {
-        let binary = binary();
-        if !binary.is_file() {
-            return Err(OpenBaoError::NotInstalled(binary));
-        }
-        let mut attempt = 1;
-        let server = loop {
-            match Self::launch(&binary).await {
-                Err(OpenBaoError::NotHealthy(_)) if attempt < ATTEMPTS => attempt += 1,
-                outcome => break outcome?,
-            }
-        };
-        server.root(Method::POST, "sys/mounts/transit", &json!({ "type": "transit" })).await?;
-        Ok(server)
+        Self::builder().start().await
+    }
+
+    /// Starts one with other settings.
+    pub fn builder() -> OpenBaoBuilder {
+        OpenBaoBuilder::default()
     }
 
     /// The base URL, without a trailing slash and without `/v1`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.address())
     }
 
     /// The id of its process.
     #[must_use]
     pub fn process_id(&self) -> u32 {
-        self.child.id()
+        self.process.id()
     }
 
     /// The token that may do everything.
@@ -153,11 +144,11 @@ impl OpenBao {
         let request = Request::builder()
             .method(method)
             .uri(format!("/v1/{path}"))
-            .header(header::HOST, self.address.to_string())
+            .header(header::HOST, self.address().to_string())
             .header("x-vault-token", &self.root_token)
             .header("x-vault-namespace", namespace)
             .body(Full::new(body))?;
-        let (status, body) = send(self.address, request).await?;
+        let (status, body) = send(self.address(), request).await?;
         Ok((status, if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? }))
     }
 
@@ -217,83 +208,68 @@ impl OpenBao {
         self.root(Method::POST, "sys/unseal", &json!({ "key": self.unseal_key })).await.map(|_| ())
     }
 
-    async fn launch(binary: &Path) -> Result<Self, OpenBaoError> {
-        let directory = PrivateDirectory::create().map_err(OpenBaoError::Start)?;
-        let address = free_address().map_err(OpenBaoError::Start)?;
-        // The form that the server makes itself, with a leading `s.`, is refused here.
-        let root_token = Uuid::new_v4().to_string();
-        let output = directory.0.join("output");
-        let child =
-            spawn(binary, &directory.0, &output, address, &root_token).map_err(OpenBaoError::Start)?;
-        let mut server =
-            Self { child, address, root_token, unseal_key: String::new(), _directory: directory };
-        let deadline = Instant::now() + PATIENCE;
-        while !server.is_healthy().await {
-            let ended = server.child.try_wait().map_err(OpenBaoError::Start)?.is_some();
-            if ended || Instant::now() >= deadline {
-                return Err(OpenBaoError::NotHealthy(fs::read_to_string(&output).unwrap_or_default()));
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-        // The keys are printed right after the port answers.
-        while server.unseal_key.is_empty() {
-            let text = fs::read_to_string(&output).map_err(OpenBaoError::Start)?;
-            let key = text.lines().find_map(|line| line.strip_prefix("Unseal Key: "));
-            match key.filter(|_| text.contains("Root Token: ")) {
-                Some(key) => key.trim().clone_into(&mut server.unseal_key),
-                None if Instant::now() >= deadline => return Err(OpenBaoError::NotHealthy(text)),
-                None => sleep(Duration::from_millis(5)).await,
-            }
-        }
+    /// Kills the process, as a crash would.
+    ///
+    /// # Errors
+    /// [`OpenBaoError::Start`] if it cannot be had of the system.
+    pub fn kill(&mut self) -> Result<(), OpenBaoError> {
+        self.process.kill().map_err(OpenBaoError::Start)
+    }
+
+    /// Starts a new process on the same port after [`OpenBao::kill`], and unseals it. It has the state of the former one
+    /// if that is on disk, and cannot be unsealed otherwise.
+    ///
+    /// # Errors
+    /// [`OpenBaoError`].
+    pub async fn restart(&mut self) -> Result<(), OpenBaoError> {
+        self.process.start().map_err(OpenBaoError::Start)?;
+        self.answers().await?;
+        self.unseal().await?;
+        self.becomes_healthy().await
+    }
+
+    /// Brings a process that was just started for the first time into service.
+    async fn initialize(process: Process) -> Result<Self, OpenBaoError> {
+        let mut server = Self { process, root_token: String::new(), unseal_key: String::new() };
+        server.answers().await?;
+        let shares = json!({ "secret_shares": 1, "secret_threshold": 1 });
+        let secrets = server.root(Method::PUT, "sys/init", &shares).await?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        server.root_token = text(&secrets["root_token"]);
+        server.unseal_key = text(&secrets["keys_base64"][0]);
+        server.unseal().await?;
+        server.becomes_healthy().await?;
+        server.root(Method::POST, "sys/mounts/transit", &json!({ "type": "transit" })).await?;
         Ok(server)
     }
 
-    async fn is_healthy(&self) -> bool {
-        let answer = self.api(Method::GET, "sys/health", &Value::Null).await;
-        answer.is_ok_and(|(status, _)| status == StatusCode::OK)
+    fn address(&self) -> SocketAddr {
+        self.process.address
     }
-}
 
-impl Drop for OpenBao {
-    fn drop(&mut self) {
-        // It may have ended by itself; there is nobody to tell either way.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    /// Waits for any answer.
+    async fn answers(&mut self) -> Result<(), OpenBaoError> {
+        self.wait_for_health(|_| true).await
     }
-}
 
-/// Where the binary is expected.
-fn binary() -> PathBuf {
-    let installed = || {
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        workspace.join(format!(".tools/openbao-{VERSION}/bao"))
-    };
-    std::env::var_os("JWTLET_BAO").map_or_else(installed, PathBuf::from)
-}
+    async fn becomes_healthy(&mut self) -> Result<(), OpenBaoError> {
+        self.wait_for_health(|status| status == StatusCode::OK).await
+    }
 
-fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
-}
-
-fn spawn(
-    binary: &Path,
-    directory: &Path,
-    output: &Path,
-    address: SocketAddr,
-    root_token: &str,
-) -> io::Result<Child> {
-    let output = File::create(output)?;
-    Command::new(binary)
-        .args(["server", "-dev", "-dev-no-store-token"])
-        .arg(format!("-dev-root-token-id={root_token}"))
-        .arg(format!("-dev-listen-address={address}"))
-        .env_clear()
-        .env("HOME", directory)
-        .env("TMPDIR", directory)
-        .stdin(Stdio::null())
-        .stderr(output.try_clone()?)
-        .stdout(output)
-        .spawn()
+    async fn wait_for_health(&mut self, is_enough: fn(StatusCode) -> bool) -> Result<(), OpenBaoError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.api(Method::GET, "sys/health", &Value::Null).await;
+            if answer.is_ok_and(|(status, _)| is_enough(status)) {
+                return Ok(());
+            }
+            let ended = self.process.has_ended().map_err(OpenBaoError::Start)?;
+            if ended || Instant::now() >= deadline {
+                return Err(OpenBaoError::NotHealthy(self.process.output()));
+            }
+            sleep(PAUSE).await;
+        }
+    }
 }
 
 async fn send(
@@ -308,21 +284,4 @@ async fn send(
     let body = response.into_body().collect().await?.to_bytes();
     connection.abort();
     Ok((status, body))
-}
-
-/// A directory that only this user can enter, removed with its content when this is dropped.
-struct PrivateDirectory(PathBuf);
-
-impl PrivateDirectory {
-    fn create() -> io::Result<Self> {
-        let path = std::env::temp_dir().join(format!("jwtlet-openbao-{}", Uuid::new_v4()));
-        DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for PrivateDirectory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }

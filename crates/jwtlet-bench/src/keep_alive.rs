@@ -1,0 +1,132 @@
+//! The client side of HTTP/1.1 as far as the load needs it: one connection, one request after the other.
+//!
+//! On loopback a general client costs about as much CPU as the server that is measured beside it. This one sends bytes
+//! that are made beforehand and reads status, `content-length` and body. Any other framing is an error and never read
+//! as something else.
+
+use std::net::SocketAddr;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::error::BenchError;
+
+/// Room for an ordinary answer.
+const USUAL_BYTES: usize = 4096;
+/// No answer is longer.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// One connection.
+pub(crate) struct KeepAlive {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+/// An answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
+    pub(crate) body: &'a [u8],
+}
+
+impl KeepAlive {
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self, BenchError> {
+        let stream = TcpStream::connect(address).await.map_err(BenchError::Connect)?;
+        stream.set_nodelay(true).map_err(BenchError::Connect)?;
+        Ok(Self { stream, received: Vec::with_capacity(USUAL_BYTES) })
+    }
+
+    /// Sends a request, head and body, and reads the whole answer.
+    pub(crate) async fn send(&mut self, request: &[u8]) -> Result<Answer<'_>, BenchError> {
+        self.stream.write_all(request).await.map_err(BenchError::Connection)?;
+        self.received.clear();
+        let head = loop {
+            self.read().await?;
+            if let Some(head) = Head::parse(&self.received)? {
+                break head;
+            }
+        };
+        let end = head.bytes + head.body_bytes;
+        while self.received.len() < end {
+            self.read().await?;
+        }
+        match self.received.get(head.bytes..) {
+            Some(body) if body.len() == head.body_bytes => Ok(Answer { status: head.status, body }),
+            _ => Err(BenchError::Framing("more than one answer to one request")),
+        }
+    }
+
+    async fn read(&mut self) -> Result<(), BenchError> {
+        if self.received.len() > MAX_BYTES {
+            return Err(BenchError::Framing("an endless answer"));
+        }
+        match self.stream.read_buf(&mut self.received).await.map_err(BenchError::Connection)? {
+            0 => Err(BenchError::Framing("an answer that ends too early")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What the head of an answer says.
+#[derive(Debug, PartialEq, Eq)]
+struct Head {
+    status: u16,
+    /// Its own length, the empty line included.
+    bytes: usize,
+    body_bytes: usize,
+}
+
+impl Head {
+    /// Reads a head; `None` while its end has not come yet.
+    fn parse(received: &[u8]) -> Result<Option<Self>, BenchError> {
+        let Some(end) = received.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
+            return Ok(None);
+        };
+        let text = std::str::from_utf8(&received[..end])
+            .map_err(|_| BenchError::Framing("a head that is no text"))?;
+        let mut lines = text.split("\r\n");
+        let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok());
+        let status = status.ok_or(BenchError::Framing("no status line of HTTP/1.1"))?;
+        let mut length = None;
+        for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+            if name.eq_ignore_ascii_case("content-length") && length.replace(value.trim()).is_some() {
+                return Err(BenchError::Framing("two lengths"));
+            }
+        }
+        let body_bytes = length.and_then(|length| length.parse().ok());
+        let body_bytes = body_bytes
+            .filter(|bytes| *bytes <= MAX_BYTES)
+            .ok_or(BenchError::Framing("an answer without a usable content-length"))?;
+        Ok(Some(Self { status, bytes: end + 4, body_bytes }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_has_a_status_and_a_length() {
+        let head = b"HTTP/1.1 200 OK\r\nx: y\r\nContent-Length: 12\r\n\r\nbody";
+        assert_eq!(
+            Head::parse(head).unwrap(),
+            Some(Head { status: 200, bytes: head.len() - 4, body_bytes: 12 })
+        );
+        assert_eq!(Head::parse(b"HTTP/1.1 200 OK\r\nx: y\r\n").unwrap(), None);
+    }
+
+    #[test]
+    fn another_framing_is_an_error() {
+        for head in [
+            "HTTP/1.0 200 OK\r\ncontent-length: 1\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n",
+        ] {
+            assert!(Head::parse(head.as_bytes()).is_err(), "{head}");
+        }
+    }
+}
