@@ -62,7 +62,7 @@ async fn a_warm_look_up_asks_nothing_and_a_cold_one_asks_once() {
 }
 
 /// The plans of all reads and of a small change, on a database with so many mappings.
-async fn plans(mappings: u32) {
+async fn plans(mappings: u32, by_rare_scope: &str) {
     let database = Database::shared().await;
     drop(database.replica().await);
     database.postgres.seed_mappings(&database.url, mappings).await.unwrap();
@@ -96,10 +96,11 @@ async fn plans(mappings: u32) {
     by_index(&logged(&database, listing(&replica, filter, None)).await, &["resource_mappings_by_key"]);
     let filter = MappingFilter { participant_context: Some(context("tenant-71")), ..Default::default() };
     by_index(&logged(&database, narrow(filter)).await, &["resource_mappings_by_context"]);
-    // A scope that many have is soon found on the way through the keys, one that few have by itself.
+    // A scope that many have is soon found on the way through the keys, one that few have by itself. How many have a
+    // scope that the planner has not seen, it guesses from those that it has.
     let filter = |name| MappingFilter { scope: Some(scope(name)), ..Default::default() };
     by_index(&logged(&database, narrow(filter("api-7:read"))).await, &["resource_mappings_by_key"]);
-    by_index(&logged(&database, narrow(filter("rare"))).await, &["resource_mappings_by_scope"]);
+    by_index(&logged(&database, narrow(filter("rare"))).await, &[by_rare_scope]);
 
     let after: Page<Scope> = Page { after: Some(scopes(&["api-5:read"]).remove(0)), limit: 10 };
     let listed =
@@ -133,11 +134,11 @@ fn by_index(plans: &str, indexes: &[&str]) {
 
 #[tokio::test]
 async fn with_a_hundred_thousand_mappings_rows_are_found_by_index() {
-    plans(100_000).await;
+    plans(100_000, "resource_mappings_by_scope").await;
 }
 
 #[tokio::test]
 #[ignore = "takes a minute and half a gigabyte"]
 async fn with_a_million_mappings_rows_are_found_by_index() {
-    plans(1_000_000).await;
+    plans(1_000_000, "resource_mappings_by_key").await;
 }
