@@ -42,6 +42,9 @@ pub enum MappingError {
     /// Claims that are too large.
     #[error("claims: must be at most {MAX_CLAIMS_BYTES} bytes of JSON, not {0}")]
     ClaimsTooLarge(usize),
+    /// Claims that PostgreSQL cannot keep: its texts have no such character.
+    #[error("claims: must not contain the character U+0000")]
+    ZeroCharacter,
     /// A claim that only jwtlet itself may set.
     #[error("claims: must not define the reserved claim {0}")]
     ReservedClaim(String),
@@ -217,8 +220,8 @@ impl ScopeMapping {
     /// A mapping that may be written.
     ///
     /// # Errors
-    /// A reserved claim, a number beyond 64-bit integers at any depth, or claims of more than [`MAX_CLAIMS_BYTES`] bytes
-    /// of JSON.
+    /// A reserved claim, a number beyond 64-bit integers at any depth, U+0000 in a name or text, or claims of more than
+    /// [`MAX_CLAIMS_BYTES`] bytes of JSON.
     pub fn new(scope: Scope, claims: Map<String, Value>, rules: &ClaimRules) -> Result<Self, MappingError> {
         if let Some(claim) = claims.keys().find(|claim| rules.is_reserved(claim)) {
             return Err(MappingError::ReservedClaim(claim.clone()));
@@ -229,6 +232,9 @@ impl ScopeMapping {
         let bytes = serde_json::to_vec(&claims).map_or(usize::MAX, |json| json.len());
         if bytes > MAX_CLAIMS_BYTES {
             return Err(MappingError::ClaimsTooLarge(bytes));
+        }
+        if members_have_zero(&claims) {
+            return Err(MappingError::ZeroCharacter);
         }
         Ok(Self { scope, claims })
     }
@@ -266,6 +272,19 @@ fn has_number_out_of_range(value: &Value) -> bool {
         Value::Object(members) => members.values().any(has_number_out_of_range),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
+}
+
+fn has_zero(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_zero),
+        Value::Object(members) => members_have_zero(members),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn members_have_zero(members: &Map<String, Value>) -> bool {
+    members.iter().any(|(name, value)| name.contains('\0') || has_zero(value))
 }
 
 fn once<T: Clone + Eq + std::hash::Hash>(mut list: Vec<T>) -> Vec<T> {
@@ -338,6 +357,21 @@ mod tests {
         for bad in ["18446744073709551616", "-9223372036854775809", "100000000000000000000001", "1e20"] {
             assert_eq!(mapping(bad), Err(MappingError::NumberOutOfRange("limit".into())), "{bad}");
         }
+    }
+
+    #[test]
+    fn claims_have_no_zero_character() {
+        let rules = ClaimRules::new("pc".into(), BTreeSet::new()).unwrap();
+        let written = |claims: Value| {
+            let claims = claims.as_object().unwrap().clone();
+            ScopeMapping::new(Scope::parse("s").unwrap(), claims, &rules).map(drop)
+        };
+        for claims in
+            [json!({"a": "b\0"}), json!({"a\0": 1}), json!({"a": [{"b\0": null}]}), json!({"a": ["\0"]})]
+        {
+            assert_eq!(written(claims), Err(MappingError::ZeroCharacter));
+        }
+        assert_eq!(written(json!({"a": "\\u0000"})), Ok(()));
     }
 
     #[test]

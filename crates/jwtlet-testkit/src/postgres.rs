@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const ATTEMPTS: u32 = 5;
 /// The role that jwtlet connects as.
 const ROLE: &str = "jwtlet";
+/// The application name of the superuser's connections.
+const ADMIN: &str = "testkit";
 
 /// A server could not be started or asked.
 #[derive(Debug, thiserror::Error)]
@@ -173,6 +175,22 @@ impl Postgres {
         Ok(())
     }
 
+    /// From now on, new connections to the database of this URL have the plans of their statements logged.
+    ///
+    /// # Errors
+    /// [`PostgresError::Sql`].
+    pub async fn log_plans(&self, url: &str) -> Result<(), PostgresError> {
+        let database = database_name(url);
+        let statements = format!(
+            "ALTER DATABASE {database} SET session_preload_libraries = 'auto_explain'; \
+             ALTER DATABASE {database} SET auto_explain.log_min_duration = 0"
+        );
+        let mut admin = self.admin(url).await?;
+        sqlx::raw_sql("LOAD 'auto_explain'").execute(&mut admin).await?;
+        sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut admin).await?;
+        Ok(())
+    }
+
     /// Ends the server at once, as `pg_ctl stop -m immediate` does: connections are cut, and what was committed stays.
     pub fn stop(&self) {
         drop(lock(&self.server).take());
@@ -206,7 +224,7 @@ impl Postgres {
         lock(&self.server).as_ref().map_or(Ok(()), Server::resume).map_err(PostgresError::Start)
     }
 
-    /// Cuts all connections to the database of this URL.
+    /// Cuts all connections to the database of this URL, but for those of [`Postgres::admin`].
     ///
     /// # Errors
     /// [`PostgresError::Sql`].
@@ -231,16 +249,25 @@ impl Postgres {
         Ok(())
     }
 
-    /// Freezes the backends of the database of this URL whose application name is like this pattern of SQL. They stay
-    /// frozen until [`Frozen::thaw`], or until they are killed with the server.
+    /// Freezes the backends of the database of this URL whose application name is like this pattern of SQL, between two
+    /// statements: in the middle of one they might hold a lock that all others need. They stay frozen until
+    /// [`Frozen::thaw`], or until they are killed with the server.
     ///
     /// # Errors
     /// [`PostgresError`] if they cannot be found or signalled.
     pub async fn freeze(&self, url: &str, application: &str) -> Result<Frozen, PostgresError> {
-        let processes = backends(&mut self.admin(url).await?, application).await?;
-        let processes: Vec<_> = processes.into_iter().map(i32::unsigned_abs).collect();
-        signal(Signal::Stop, &processes).map_err(PostgresError::Start)?;
-        Ok(Frozen(processes))
+        const IDLE: &str = "SELECT bool_and(state = 'idle') FROM pg_stat_activity WHERE pid = ANY ($1)";
+        let mut admin = self.admin(url).await?;
+        loop {
+            let processes = backends(&mut admin, application).await?;
+            let frozen = Frozen(processes.iter().map(|process| process.unsigned_abs()).collect());
+            signal(Signal::Stop, &frozen.0).map_err(PostgresError::Start)?;
+            let idle: Option<bool> = sqlx::query_scalar(IDLE).bind(&processes).fetch_one(&mut admin).await?;
+            if idle != Some(false) {
+                return Ok(frozen);
+            }
+            frozen.thaw()?;
+        }
     }
 
     /// Fills the resource mappings of a database that jwtlet has set up with so many more: the clients
@@ -286,8 +313,8 @@ impl Frozen {
 async fn backends(admin: &mut PgConnection, application: &str) -> Result<Vec<i32>, sqlx::Error> {
     const BACKENDS: &str = "
         SELECT pid FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE $1";
-    sqlx::query_scalar(BACKENDS).bind(application).fetch_all(admin).await
+        WHERE datname = current_database() AND application_name LIKE $1 AND application_name <> $2";
+    sqlx::query_scalar(BACKENDS).bind(application).bind(ADMIN).fetch_all(admin).await
 }
 
 fn database_name(url: &str) -> &str {
@@ -303,7 +330,7 @@ fn admin(port: u16, password: &str, database: &str) -> PgConnectOptions {
         .password(password)
         .database(database)
         .ssl_mode(PgSslMode::Disable)
-        .application_name("testkit")
+        .application_name(ADMIN)
 }
 
 async fn wait_until_ready(

@@ -121,7 +121,10 @@ impl Feed<'_> {
     }
 
     fn forget(&self, payload: &str) {
-        match serde_json::from_str::<Change>(payload).map_err(BoxDynError::from).and_then(key) {
+        match serde_json::from_str::<Change>(payload)
+            .map_err(BoxDynError::from)
+            .and_then(|change| key(&change))
+        {
             Ok(key) => self.cache.forget([&key]),
             // Too many at once to be named, or something that only a newer program understands.
             Err(_) => self.cache.clear(),
@@ -136,7 +139,7 @@ impl Feed<'_> {
     }
 }
 
-fn key(change: Change) -> Result<MappingKey, BoxDynError> {
+fn key(change: &Change) -> Result<MappingKey, BoxDynError> {
     Ok(MappingKey {
         client_identifier: ClientIdentifier::parse(&change.client)?,
         participant_context: ParticipantContext::parse(&change.context)?,

@@ -8,7 +8,7 @@ use jwtlet_core::{
 };
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
-use super::{audit_text, mapping_columns, micros::Micros, scope_columns};
+use super::{mapping_columns, micros::Micros, scope_columns};
 use crate::rows::{MappingRow, ScopeRow, to_limit};
 
 /// Resource mappings that match, sorted by key, after this client and participant context.
@@ -68,9 +68,13 @@ pub(super) async fn audit(
         (" AND participant_context = ", filter.participant_context.as_deref()),
         (" AND scope = ", filter.scope.as_deref()),
     ];
+    // No text of PostgreSQL has a zero in it, so nothing matches one that does.
+    if texts.iter().any(|(_, value)| value.is_some_and(|value| value.contains('\0'))) {
+        return Ok(Vec::new());
+    }
     for (condition, value) in texts {
         if let Some(value) = value {
-            query.push(condition).push_bind(audit_text(value));
+            query.push(condition).push_bind(value);
         }
     }
     if let Some(from) = filter.from {

@@ -59,9 +59,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Between two looks at whether the database can be read.
 const PROBE_PERIOD: Duration = Duration::from_secs(1);
-/// The longest text in a column that filters look at, in bytes: an index refuses rows that are much longer. No name is
-/// as long, but the key of a refused attempt is what the caller made up.
-const MAX_AUDIT_TEXT: usize = 1_024;
 
 /// A PostgreSQL database, reached or not yet.
 #[derive(Debug)]
@@ -253,10 +250,4 @@ fn read_policy(row: &PgRow) -> Result<Option<Policy>, sqlx::Error> {
     let scopes = names.iter().flatten().zip(claims.iter().flatten());
     let scopes = scopes.filter_map(|(scope, claims)| read_scope(scope, claims)).map(Arc::new).collect();
     Ok(MappingRow::from_row(row)?.read().map(|stored| Policy::new(stored.record, scopes)))
-}
-
-/// A text as it stands in a column that filters look at.
-fn audit_text(text: &str) -> String {
-    // PostgreSQL has no text with a zero in it.
-    text[..text.floor_char_boundary(MAX_AUDIT_TEXT)].replace('\0', "\u{fffd}")
 }

@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-/// Which database, and how to connect to it.
+/// Which database, of PostgreSQL 13 or newer, and how to connect to it.
 ///
 /// Everything is said here: the `PG*` variables of the environment and `.pgpass` do not fill in what a URL leaves out.
 /// The driver offers no way around four of them: `PGOPTIONS`, `PGSSLCERT` and `PGSSLKEY` count when they are set, and
@@ -118,8 +118,8 @@ impl PostgresSettings {
             max_connections: 10,
             min_connections: 0,
             acquire_timeout: Duration::from_secs(5),
-            idle_timeout: Duration::from_secs(10 * 60),
-            max_lifetime: Duration::from_secs(30 * 60),
+            idle_timeout: Duration::from_mins(10),
+            max_lifetime: Duration::from_mins(30),
             application_name: "jwtlet".into(),
             statement_cache_capacity: 100,
             sslmode: None,

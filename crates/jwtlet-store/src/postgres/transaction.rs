@@ -12,7 +12,6 @@ use sqlx::{Executor, PgPool};
 use tokio::runtime::Handle;
 
 use super::{
-    audit_text,
     lease::{Lease, limited},
     mapping_columns,
     micros::Micros,
@@ -183,9 +182,7 @@ impl Transaction for PostgresTransaction {
             SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], \
                 $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])";
         let columns = records.iter().map(AuditColumns::of).collect::<Result<Vec<_>, _>>()?;
-        let text = |value: fn(&AuditColumns) -> Option<&str>| -> Vec<Option<String>> {
-            columns.iter().map(|columns| value(columns).map(audit_text)).collect()
-        };
+        let text = |value: fn(&AuditColumns) -> Option<&str>| columns.iter().map(value).collect::<Vec<_>>();
         let query = sqlx::query(STATEMENT)
             .bind(records.iter().map(|record| to_sequence(record.sequence)).collect::<Vec<_>>())
             .bind(records.iter().map(|record| record.text.as_str()).collect::<Vec<_>>())
