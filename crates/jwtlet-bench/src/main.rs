@@ -6,6 +6,7 @@
 //! `docs/benchmark.md` says what is measured and how to repeat it.
 
 mod client;
+mod database;
 mod environment;
 mod error;
 mod fakes;

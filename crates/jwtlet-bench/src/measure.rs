@@ -6,12 +6,13 @@ use hdrhistogram::Histogram;
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    database::Database,
     error::BenchError,
     fakes::{Counters, Fakes},
     limit::Limit,
     load::Load,
     row::{Row, Used},
-    scenario::{Scenario, Subject, Tuning, VaultKind},
+    scenario::{Scenario, Storage, Subject, Tuning, VaultKind},
     server::Server,
     signer::Signer,
     usage::{cpu_time, machine_time, resident_mib},
@@ -52,8 +53,8 @@ pub(crate) async fn measure(
 ) -> Result<Row, BenchError> {
     match scenario.subject {
         Subject::Limit => limit(scenario, times, answer_bytes).await,
-        Subject::Server { latency_ms, vault, tuning } => {
-            server(scenario, binary, times, (latency_ms, vault, tuning)).await
+        Subject::Server { latency_ms, vault, tuning, storage } => {
+            server(scenario, binary, times, (latency_ms, vault, tuning, storage)).await
         }
     }
 }
@@ -75,11 +76,13 @@ async fn server(
     scenario: &Scenario,
     binary: &Path,
     times: Times,
-    (latency_ms, vault, tuning): (u64, VaultKind, Tuning),
+    (latency_ms, vault, tuning, storage): (u64, VaultKind, Tuning, Storage),
 ) -> Result<Row, BenchError> {
     let mut fakes = Fakes::start(latency_ms, scenario.tokens).await?;
     let signer = Signer::start(vault, &fakes.neighbours).await?;
-    let server = Server::start(binary, &fakes.neighbours, &signer, tuning).await?;
+    let database = Database::start(storage).await?;
+    let server = Server::start(binary, &fakes.neighbours, &signer, tuning, &database).await?;
+    database.fill().await?;
     let round_trip = signer.round_trip().await?;
     let load = Load::start(server.exchange, scenario.connections, &fakes.neighbours.subject_tokens)?;
     let mut watched =

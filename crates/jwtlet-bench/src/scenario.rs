@@ -20,7 +20,31 @@ pub(crate) enum Subject {
         latency_ms: u64,
         vault: VaultKind,
         tuning: Tuning,
+        storage: Storage,
     },
+}
+
+/// Where the policy is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Storage {
+    Memory,
+    Sqlite,
+    /// A real server, on the same CPUs.
+    Postgres {
+        /// Resource mappings besides those of the load.
+        others: u32,
+    },
+}
+
+impl Storage {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Memory => "",
+            Self::Sqlite => ", SQLite",
+            Self::Postgres { others: 0 } => ", PostgreSQL",
+            Self::Postgres { .. } => ", PostgreSQL with a million mappings more",
+        }
+    }
 }
 
 /// Who signs.
@@ -67,12 +91,15 @@ impl Tuning {
     }
 }
 
-/// The rows of issue 3, in the order in which they are measured: what is compared stands together.
-pub(crate) const ALL: [Scenario; 8] = [
+/// The rows in the order in which they are measured: what is compared stands together.
+pub(crate) const ALL: [Scenario; 11] = [
     Scenario { name: "limit", connections: 64, tokens: 100, subject: Subject::Limit },
     testkit("warm-64", 64, 2, Tuning::Default),
     testkit("plain-64", 64, 2, Tuning::Plain),
     testkit("warm-256", 256, 20, Tuning::Default),
+    stored("sqlite", Storage::Sqlite),
+    stored("postgres", Storage::Postgres { others: 0 }),
+    stored("postgres-1m", Storage::Postgres { others: 1_000_000 }),
     testkit("alone", 1, 2, Tuning::Default),
     testkit("alone-unbatched", 1, 2, Tuning::Unbatched),
     openbao("openbao", Tuning::Default),
@@ -80,12 +107,19 @@ pub(crate) const ALL: [Scenario; 8] = [
 ];
 
 const fn testkit(name: &'static str, connections: usize, latency_ms: u64, tuning: Tuning) -> Scenario {
-    let subject = Subject::Server { latency_ms, vault: VaultKind::Testkit, tuning };
+    let subject = Subject::Server { latency_ms, vault: VaultKind::Testkit, tuning, storage: Storage::Memory };
     Scenario { name, connections, tokens: 100, subject }
 }
 
+const fn stored(name: &'static str, storage: Storage) -> Scenario {
+    let (vault, tuning) = (VaultKind::Testkit, Tuning::Default);
+    let subject = Subject::Server { latency_ms: 2, vault, tuning, storage };
+    Scenario { name, connections: 64, tokens: 100, subject }
+}
+
 const fn openbao(name: &'static str, tuning: Tuning) -> Scenario {
-    let subject = Subject::Server { latency_ms: 0, vault: VaultKind::OpenBao, tuning };
+    let subject =
+        Subject::Server { latency_ms: 0, vault: VaultKind::OpenBao, tuning, storage: Storage::Memory };
     Scenario { name, connections: 64, tokens: 100, subject }
 }
 
@@ -102,7 +136,9 @@ impl Scenario {
     pub(crate) fn words(&self) -> String {
         match self.subject {
             Subject::Limit => "HTTP stack alone".to_owned(),
-            Subject::Server { vault: VaultKind::Testkit, tuning, .. } => tuning.words().to_owned(),
+            Subject::Server { vault: VaultKind::Testkit, tuning, storage, .. } => {
+                format!("{}{}", tuning.words(), storage.words())
+            }
             Subject::Server { vault: VaultKind::OpenBao, tuning, .. } => {
                 format!("OpenBao, {}", tuning.words())
             }

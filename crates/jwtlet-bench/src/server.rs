@@ -19,6 +19,7 @@ use tokio::{
 
 use crate::{
     client,
+    database::Database,
     environment::{
         AUDIENCE, CONTEXT, EXCHANGE_AUDIENCE, KEY, MANAGEMENT_AUDIENCE, NAMESPACE, OPERATOR, SCOPE,
         client_name,
@@ -46,6 +47,7 @@ impl Server {
         neighbours: &Neighbours,
         signer: &Signer,
         tuning: Tuning,
+        database: &Database,
     ) -> Result<Self, BenchError> {
         let failed = |cause| BenchError::Spawn("the server", cause);
         let files = tempfile::Builder::new().prefix("jwtlet-bench-").tempdir().map_err(failed)?;
@@ -53,7 +55,7 @@ impl Server {
         fs::write(files.path().join("vault-token"), &signer.token).map_err(failed)?;
         let (exchange, management) = free_addresses().map_err(failed)?;
         let config = files.path().join("jwtlet.toml");
-        let text = config_text(files.path(), exchange, management, neighbours, signer, tuning);
+        let text = config_text(files.path(), (exchange, management), neighbours, signer, tuning, database);
         fs::write(&config, text).map_err(failed)?;
         let log = fs::File::create(files.path().join("log")).map_err(failed)?;
         let child = Command::new(binary)
@@ -147,11 +149,11 @@ fn issuer(exchange: SocketAddr) -> String {
 
 fn config_text(
     files: &Path,
-    exchange: SocketAddr,
-    management: SocketAddr,
+    (exchange, management): (SocketAddr, SocketAddr),
     neighbours: &Neighbours,
     signer: &Signer,
     tuning: Tuning,
+    database: &Database,
 ) -> String {
     let Neighbours { kubernetes_url, cluster_issuer, .. } = neighbours;
     format!(
@@ -159,6 +161,9 @@ fn config_text(
 bind = "127.0.0.1"
 token_exchange_port = {exchange_port}
 management_port = {management_port}
+
+[storage_backend]
+{storage_lines}
 
 [k8s]
 api_server_url = "{kubernetes_url}"
@@ -184,6 +189,7 @@ key_name = "{KEY}"
         exchange_port = exchange.port(),
         management_port = management.port(),
         files = files.display(),
+        storage_lines = database.lines(files),
         vault_url = signer.url,
         kubernetes_lines = tuning.kubernetes_lines(),
         vault_lines = tuning.vault_lines(),

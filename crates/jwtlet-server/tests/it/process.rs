@@ -204,7 +204,7 @@ async fn each_management_call_is_logged_with_its_status_and_the_id_of_its_reques
 }
 
 #[tokio::test]
-async fn each_change_is_one_log_line_and_what_changes_nothing_is_none() {
+async fn each_change_and_each_refused_one_is_one_log_line_and_a_deletion_of_nothing_is_none() {
     let neighbours = Neighbours::start().await;
     let (program, _, management) = start_ready(&neighbours, &client()).await;
     map(&neighbours, &client(), &management).await;
@@ -213,11 +213,13 @@ async fn each_change_is_one_log_line_and_what_changes_nothing_is_none() {
         let request = client().delete(format!("{management}/api/v1/{path}")).bearer_auth(&token);
         assert_eq!(Answer::of(request.header("x-request-id", "find-me")).await.status, 204);
     }
-    let is_written = || program.err().matches("management call status=204").count() == 3;
+    let refused = client().delete(format!("{management}/api/v1/scopes/none")).bearer_auth(&token);
+    assert_eq!(Answer::of(refused.header("if-match", "*")).await.status, 412);
+    let is_written = || program.err().contains("management call status=412");
     wait_until(is_written, PATIENCE).await.unwrap();
     let log = program.err();
     let lines: Vec<&str> = log.lines().filter(|line| line.contains("policy change")).collect();
-    assert_eq!(lines.len(), 2, "{log}");
+    assert_eq!(lines.len(), 3, "{log}");
     for part in
         ["actor=\"system:serviceaccount:ops:admin\" uid=", "action=\"mapping.create\"", "context=\"acme\""]
     {
@@ -225,6 +227,8 @@ async fn each_change_is_one_log_line_and_what_changes_nothing_is_none() {
     }
     let deleted = "action=\"mapping.delete\" client=\"system:serviceaccount:demo:connector\"";
     assert!(lines[1].contains(deleted) && lines[1].contains("id=\"find-me\""), "{}", lines[1]);
+    let refused = "action=\"scope.delete\" scope=\"none\" reason=";
+    assert!(lines[2].contains(" WARN ") && lines[2].contains(refused), "{}", lines[2]);
 }
 
 #[tokio::test]

@@ -51,7 +51,6 @@ impl Call {
         if roles.iter().any(|role| role.includes(wanted)) {
             return Ok(());
         }
-        warn!(actor = identity.as_str(), wanted = wanted.name(), "a management call without the role");
         let detail = format!("{identity} needs the role {} in [service_accounts]", wanted.name());
         Err(Problem::new(StatusCode::FORBIDDEN, detail))
     }
@@ -73,7 +72,9 @@ impl FromRequestParts<Arc<Service>> for Reader {
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
         let call = Call::authenticate(service, parts).await?;
-        call.permit(Role::Read)?;
+        // Refused writes are logged with their record.
+        let identity = call.author.subject.identity.as_str();
+        call.permit(Role::Read).inspect_err(|_| warn!(actor = identity, "a read without the role"))?;
         Ok(Self(call))
     }
 }

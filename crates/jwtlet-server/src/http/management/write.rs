@@ -20,7 +20,7 @@ use jwtlet_core::{
     upstream::chain,
 };
 use tokio::task;
-use tracing::{Instrument, Span, error, info};
+use tracing::{Instrument, Span, error, info, warn};
 
 use super::{access::Call, given_up, path, revision};
 use crate::{
@@ -84,9 +84,20 @@ where
 
 /// The key is that of the path, and where the path names none, what the problem says of the body.
 async fn record(service: &Service, author: &Author, action: Action, key: AuditKey, problem: &Problem) {
+    let key = if key == AuditKey::default() { problem.concerns().cloned().unwrap_or(key) } else { key };
+    warn!(
+        actor = author.subject.identity.as_str(),
+        uid = author.subject.uid.as_deref(),
+        action = action.name(),
+        client = key.client_identifier.as_deref(),
+        context = key.participant_context.as_deref(),
+        scope = key.scope.as_deref(),
+        reason = %problem.detail(),
+        "refused policy change"
+    );
     let entry = AuditEntry {
         action,
-        key: if key == AuditKey::default() { problem.concerns().cloned().unwrap_or(key) } else { key },
+        key,
         outcome: Outcome::Refused,
         reason: Some(problem.detail().into_owned()),
         before: None,
