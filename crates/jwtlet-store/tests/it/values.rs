@@ -89,10 +89,10 @@ pub(crate) async fn numbers_in_claims_are_kept_exactly(fixture: Fixture) {
         0.1,
         0.3,
         2.5e-8,
-        1.797_693_134_862_315_7e308,
         5e-324,
         123_456_789.123_456_79,
-        9_000_000_000_000_000_000_000.0,
+        // Without a fraction, and beyond what a float keeps each digit of.
+        1.5e18,
     ]);
     let kept = kept_claims(&fixture, json!({"numbers": numbers})).await;
     assert_eq!(kept.claims()["numbers"][2], u64::MAX);
