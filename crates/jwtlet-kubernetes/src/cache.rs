@@ -72,6 +72,19 @@ impl ReviewCache {
             // Checked here as well, because the cache counts time in its own way.
             return if entry.expires_at <= now { Err(Rejection::Expired.into()) } else { Ok(entry.subject) };
         }
+        // A review is a large future, and not a part of those that find theirs here.
+        Box::pin(self.review(key, reviewer, token, audience, now)).await
+    }
+
+    /// The subject of a token from a review, this caller's or that of another one with the same token.
+    async fn review(
+        &self,
+        key: Key,
+        reviewer: &Arc<Reviewer>,
+        token: &SubjectToken,
+        audience: &Audience,
+        now: Timestamp,
+    ) -> Result<Subject, Failure> {
         let claims = reviewer.precheck(token, audience, now)?;
         let ttl = Duration::try_from(claims.expires_at.duration_since(now)).unwrap_or_default().min(self.ttl);
         let review = Review { reviewer, token, claims, audience, ttl, deadline: reviewer.deadline() };

@@ -84,6 +84,11 @@ impl<D: Database> Engine<D> {
         {
             return Ok(Lookup { policy: Some(policy), freshness: Freshness::Recent });
         }
+        // A query is a large future, and not a part of those that find their policy remembered.
+        Box::pin(self.current_policy(key)).await
+    }
+
+    async fn current_policy(&self, key: &MappingKey) -> Result<Lookup, StoreError> {
         let read_at = self.cache.generation();
         let policy = self.health.observe(self.database.policy(key).await)?.map(Arc::new);
         if let Some(policy) = &policy {

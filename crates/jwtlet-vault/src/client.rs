@@ -38,8 +38,12 @@ impl<'a> Call<'a> {
     /// A write of this body.
     pub(crate) fn write(path: &'a str, body: &impl Serialize) -> Self {
         // The bodies are structs of strings and numbers, which always serialise; Vault refuses an empty body.
-        let body = serde_json::to_vec(body).unwrap_or_default();
-        Self { path, capability: "update", body: Some(body.into()) }
+        Self::write_json(path, serde_json::to_vec(body).unwrap_or_default().into())
+    }
+
+    /// A write of a body that is JSON already.
+    pub(crate) fn write_json(path: &'a str, body: Bytes) -> Self {
+        Self { path, capability: "update", body: Some(body) }
     }
 }
 

@@ -89,8 +89,7 @@ impl Lanes {
             yield_now().await;
         }
         self.dispatch();
-        // A timer is large and wants an alignment of its own, which every future around it would have to have as well.
-        match Box::pin(timeout_at(deadline, outcome)).await {
+        match timeout_at(deadline, outcome).await {
             Ok(Ok(outcome)) => outcome,
             // The task is gone, with the runtime that it was in.
             Ok(Err(_)) if Instant::now() < deadline => Err(VaultError::Lost.into()),

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::rand;
-use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use jwtlet_core::jws::SigningInput;
 use tokio::task::yield_now;
 
@@ -15,7 +15,7 @@ use crate::{
     key_version::KeyVersion,
     session::Session,
     sign_answer::{self, ItemFault, Results},
-    sign_wire::{Message, Messages, SignData, SignRequest},
+    sign_wire::{self, SignData},
     signature::SignatureFault,
 };
 
@@ -76,7 +76,8 @@ impl SignCalls {
         version: &KeyVersion,
         bytes: &[u8],
     ) -> Result<Results, VaultError> {
-        let data = self.call(session, version, Messages::One(STANDARD.encode(bytes))).await?;
+        let body = sign_wire::single(version.algorithm, version.number, bytes);
+        let data = self.call(session, body).await?;
         Ok(sign_answer::single(data, version)?)
     }
 
@@ -88,11 +89,8 @@ impl SignCalls {
     ) -> Result<Results, VaultError> {
         let number = self.batches.fetch_add(1, Ordering::Relaxed);
         let references: Vec<_> = (0..inputs.len()).map(|index| format!("{number:x}.{index}")).collect();
-        let messages = inputs.iter().zip(&references).map(|(input, reference)| Message {
-            input: STANDARD.encode(input.as_bytes()),
-            reference: reference.clone(),
-        });
-        let data = self.call(session, version, Messages::Batch(messages.collect())).await?;
+        let messages = inputs.iter().map(SigningInput::as_bytes).zip(references.iter().map(String::as_str));
+        let data = self.call(session, sign_wire::batch(version.algorithm, version.number, messages)).await?;
         match (data.batch_results, data.signature) {
             (Some(results), _) => Ok(sign_answer::batch(results, &references, version)?),
             // A server that does not know batches signs the input that is not there: the empty one.
@@ -101,14 +99,8 @@ impl SignCalls {
         }
     }
 
-    async fn call(
-        &self,
-        session: &Session,
-        version: &KeyVersion,
-        messages: Messages,
-    ) -> Result<SignData, VaultError> {
-        let request = SignRequest::new(version.algorithm, version.number, messages);
-        session.data(&Call::write(&self.path, &request)).await
+    async fn call(&self, session: &Session, body: Bytes) -> Result<SignData, VaultError> {
+        session.data(&Call::write_json(&self.path, body)).await
     }
 
     /// Replaces what does not verify: one chosen at random is tried, and all when that one fails, when the answer gives

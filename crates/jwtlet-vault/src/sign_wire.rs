@@ -1,37 +1,17 @@
 //! The JSON of `transit/sign`: one message, or a batch of them.
+//!
+//! The messages are put into a body as they are encoded: nothing of base64 is escaped in JSON, and a general writer would
+//! copy each message once more to look for it.
 
-use std::fmt;
-
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use jwtlet_core::jws::Algorithm;
 use serde::{Deserialize, Serialize};
 
-/// What is to be signed. A batch with one message would do as well as the single form, but servers that lack batches
-/// know the single form only.
-#[derive(Serialize)]
-pub(crate) enum Messages {
-    /// One, as base64.
-    #[serde(rename = "input")]
-    One(String),
-    /// Several.
-    #[serde(rename = "batch_input")]
-    Batch(Vec<Message>),
-}
-
-/// One message of a batch.
-#[derive(Serialize)]
-pub(crate) struct Message {
-    /// The bytes to sign, as base64.
-    pub(crate) input: String,
-    /// Comes back with the signature, and tells which message it belongs to.
-    pub(crate) reference: String,
-}
-
-/// A request for signatures. The options stand beside the batch and hold for all of it; inside of a message they would
+/// What else a request says. The options stand beside the batch and hold for all of it; inside of a message they would
 /// be ignored. The hash is always in the body: in the path it would need a policy of its own.
 #[derive(Serialize)]
-pub(crate) struct SignRequest {
-    #[serde(flatten)]
-    messages: Messages,
+struct Options {
     key_version: u32,
     marshaling_algorithm: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,9 +22,9 @@ pub(crate) struct SignRequest {
     salt_length: Option<&'static str>,
 }
 
-impl SignRequest {
+impl Options {
     /// The parameters that make Vault produce what the JWS algorithm needs (RFC 7518 §3.3 to §3.5; RFC 8037 §3.1).
-    pub(crate) fn new(algorithm: Algorithm, key_version: u32, messages: Messages) -> Self {
+    fn new(algorithm: Algorithm, key_version: u32) -> Self {
         let (hash_algorithm, signature_algorithm, salt_length) = match algorithm {
             Algorithm::EdDSA => (None, None, None),
             Algorithm::ES256 => (Some("sha2-256"), None, None),
@@ -53,21 +33,53 @@ impl SignRequest {
             Algorithm::RS256 => (Some("sha2-256"), Some("pkcs1v15"), None),
             Algorithm::PS256 => (Some("sha2-256"), Some("pss"), Some("hash")),
         };
-        Self {
-            messages,
-            key_version,
-            marshaling_algorithm: "jws",
-            hash_algorithm,
-            signature_algorithm,
-            salt_length,
-        }
+        Self { key_version, marshaling_algorithm: "jws", hash_algorithm, signature_algorithm, salt_length }
     }
 }
 
-impl fmt::Debug for SignRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SignRequest").field("key_version", &self.key_version).finish_non_exhaustive()
+/// The body of a request for one signature. A batch with one message would do as well, but servers that lack batches know
+/// this form only.
+pub(crate) fn single(algorithm: Algorithm, key_version: u32, message: &[u8]) -> Bytes {
+    let mut body = open(algorithm, key_version, message.len());
+    push_text(&mut body, r#","input":""#, message);
+    body.push('}');
+    body.into()
+}
+
+/// The body of a request for several signatures. Each message has a reference of letters, digits and dots, which comes
+/// back with the signature and tells which message it belongs to.
+pub(crate) fn batch<'a>(
+    algorithm: Algorithm,
+    key_version: u32,
+    messages: impl Iterator<Item = (&'a [u8], &'a str)> + Clone,
+) -> Bytes {
+    let mut body =
+        open(algorithm, key_version, messages.clone().map(|(message, _)| message.len() + 48).sum());
+    body.push_str(r#","batch_input":["#);
+    let mut before = r#"{"input":""#;
+    for (message, reference) in messages {
+        push_text(&mut body, before, message);
+        body.extend([r#","reference":""#, reference, r#""}"#]);
+        before = r#",{"input":""#;
     }
+    body.push_str("]}");
+    body.into()
+}
+
+/// The options, without the end of their object, and room for messages of so many bytes.
+fn open(algorithm: Algorithm, key_version: u32, message_bytes: usize) -> String {
+    // Words and a number always serialise.
+    let options = serde_json::to_string(&Options::new(algorithm, key_version)).unwrap_or_default();
+    let mut body = String::with_capacity(options.len() + message_bytes * 4 / 3 + 64);
+    body.push_str(options.trim_end_matches('}'));
+    body
+}
+
+/// A text that holds a message as base64, after what comes before it and its first quote.
+fn push_text(body: &mut String, before: &str, message: &[u8]) {
+    body.push_str(before);
+    STANDARD.encode_string(message, body);
+    body.push('"');
 }
 
 /// The answer to a request for signatures.
@@ -98,7 +110,20 @@ mod tests {
     use super::*;
 
     fn request(algorithm: Algorithm) -> Value {
-        serde_json::to_value(SignRequest::new(algorithm, 3, Messages::One("YQ==".into()))).unwrap()
+        serde_json::from_slice(&single(algorithm, 3, b"a")).unwrap()
+    }
+
+    #[test]
+    fn the_messages_of_a_batch_have_their_references_and_stand_beside_the_options() {
+        let messages: [(&[u8], &str); 2] = [(b"a", "7.0"), (b"?>", "7.1")];
+        let body = batch(Algorithm::EdDSA, 3, messages.into_iter());
+        assert_eq!(
+            String::from_utf8(body.to_vec()).unwrap(),
+            concat!(
+                r#"{"key_version":3,"marshaling_algorithm":"jws","batch_input":["#,
+                r#"{"input":"YQ==","reference":"7.0"},{"input":"Pz4=","reference":"7.1"}]}"#
+            )
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! One of the two APIs as the server calls it: its routes, and around them what every request gets.
 //!
 //! That is an id with a log span, and an answer also when the handler panics. It is one function around the whole router
-//! and no layer of it: a layer costs each request a boxed future and a boxed copy of the service below.
+//! and no layer of it: a layer costs each request a boxed future and a boxed copy of the service below. An exchange does
+//! not even go through the router, whose ways cost as much as all that an exchange does with its form.
 
 use std::{
     any::Any,
@@ -9,6 +10,7 @@ use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
+    sync::Arc,
     task::Poll,
 };
 
@@ -18,10 +20,10 @@ use axum::{
     extract::Request,
     response::Response,
 };
-use tower::Service;
-use tracing::{Instrument, debug, info_span};
+use tower::Service as _;
+use tracing::{debug, info_span};
 
-use super::{request_id::RequestId, wording::fit};
+use super::{Service, oauth, request_id::RequestId, wording::fit};
 
 /// Makes the answer to a request whose handler panicked.
 pub(crate) type OnPanic = fn(Box<dyn Any + Send>) -> Response;
@@ -30,12 +32,14 @@ pub(crate) type OnPanic = fn(Box<dyn Any + Send>) -> Response;
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     router: Router,
+    /// What answers exchanges, in the API that has them.
+    exchanges: Option<Arc<Service>>,
     panicked: OnPanic,
 }
 
 impl Api {
-    pub(super) fn new(router: Router, panicked: OnPanic) -> Self {
-        Self { router, panicked }
+    pub(super) fn new(router: Router, exchanges: Option<Arc<Service>>, panicked: OnPanic) -> Self {
+        Self { router, exchanges, panicked }
     }
 
     /// Answers one request.
@@ -48,26 +52,29 @@ impl Api {
     {
         let id = RequestId::of(request.headers());
         let span = info_span!("request", id = id.as_str(), method = %request.method(), path = %fit(request.uri().path()));
-        request.extensions_mut().insert(id.clone());
-        let routed = async { self.router.call(request).await };
-        let mut response = caught(routed).instrument(span.clone()).await.unwrap_or_else(|panic| {
-            let _entered = span.enter();
-            Ok((self.panicked)(panic))
-        })?;
+        let routed = {
+            // Pinned here and not handed on by value: each function that takes a future keeps room for it twice.
+            let mut routing = pin!(async {
+                match self.exchanges {
+                    Some(service) if oauth::is_exchange(&request) => Ok(oauth::token(service, request).await),
+                    _ => {
+                        request.extensions_mut().insert(id.clone());
+                        self.router.call(request).await
+                    }
+                }
+            });
+            poll_fn(|context| span.in_scope(|| caught(|| routing.as_mut().poll(context)))).await
+        };
+        let mut response = routed.unwrap_or_else(|panic| Ok(span.in_scope(|| (self.panicked)(panic))))?;
         span.in_scope(|| debug!(status = response.status().as_u16(), "answered"));
         id.write(response.headers_mut());
         Ok(response)
     }
 }
 
-/// The outcome of a future, or what it panicked with. The future is not polled again after a panic.
-async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
-    let mut future = pin!(future);
-    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(panic)),
-    })
-    .await
+/// What a poll came to, or what it panicked with. The future is not to be polled again after a panic.
+fn caught<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<Result<T, Box<dyn Any + Send>>> {
+    catch_unwind(AssertUnwindSafe(poll)).map_or_else(|panic| Poll::Ready(Err(panic)), |poll| poll.map(Ok))
 }
 
 #[cfg(test)]
@@ -88,7 +95,7 @@ mod tests {
     #[tokio::test]
     async fn a_handler_that_panics_is_answered_and_keeps_its_request_id() {
         let router = Router::new().route("/", get(fail));
-        let api = Api::new(router, |_| StatusCode::INTERNAL_SERVER_ERROR.into_response());
+        let api = Api::new(router, None, |_| StatusCode::INTERNAL_SERVER_ERROR.into_response());
         let mut request = Request::new(Body::empty());
         request.headers_mut().insert("x-request-id", HeaderValue::from_static("abc"));
         let response = api.answer(request).await.unwrap();

@@ -2,9 +2,9 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
-use axum::body::HttpBody;
 use axum::{
-    body::{Body, Bytes},
+    BoxError,
+    body::{Bytes, HttpBody},
     http::{HeaderMap, header},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -22,7 +22,10 @@ pub(crate) enum BodyError {
 }
 
 /// Reads the whole body.
-pub(crate) async fn read(body: Body, max_bytes: usize) -> Result<Bytes, BodyError> {
+pub(crate) async fn read<B>(body: B, max_bytes: usize) -> Result<Bytes, BodyError>
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+{
     // What is announced to be too large need not arrive first.
     if body.size_hint().lower() > max_bytes as u64 {
         return Err(BodyError::TooLarge);

@@ -5,7 +5,11 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr_iter, memchr2};
 use percent_encoding::percent_decode_str;
+
+/// Room for the parameters of an exchange.
+const USUAL_PAIRS: usize = 8;
 
 /// The text is not correctly encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +25,7 @@ pub(crate) type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// Decodes `%` escapes once.
 pub(crate) fn decode(text: &str) -> Result<Cow<'_, str>, EncodingError> {
-    if !text.contains('%') {
+    if memchr(b'%', text.as_bytes()).is_none() {
         return Ok(Cow::Borrowed(text));
     }
     let mut escapes = text.split('%');
@@ -36,6 +40,10 @@ pub(crate) fn decode(text: &str) -> Result<Cow<'_, str>, EncodingError> {
 
 /// Decodes what a form may put in the place of a space, and then the escapes.
 fn decode_part(part: &str) -> Result<Cow<'_, str>, EncodingError> {
+    // A token has neither, and nearly all of a body is the token.
+    if memchr2(b'%', b'+', part.as_bytes()).is_none() {
+        return Ok(Cow::Borrowed(part));
+    }
     if part.contains('+') {
         return decode(&part.replace('+', " ")).map(|decoded| Cow::Owned(decoded.into_owned()));
     }
@@ -44,11 +52,17 @@ fn decode_part(part: &str) -> Result<Cow<'_, str>, EncodingError> {
 
 /// The pairs of an `application/x-www-form-urlencoded` text in their order.
 pub(crate) fn pairs(text: &str) -> Result<Vec<Pair<'_>>, EncodingError> {
-    let pair = |pair| {
-        let (name, value) = str::split_once(pair, '=').unwrap_or((pair, ""));
-        Ok((decode_part(name)?, decode_part(value)?))
-    };
-    text.split('&').filter(|text| !text.is_empty()).map(pair).collect()
+    let mut pairs = Vec::with_capacity(USUAL_PAIRS);
+    let mut start = 0;
+    for end in memchr_iter(b'&', text.as_bytes()).chain([text.len()]) {
+        let pair = &text[start..end];
+        start = end + 1;
+        if !pair.is_empty() {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            pairs.push((decode_part(name)?, decode_part(value)?));
+        }
+    }
+    Ok(pairs)
 }
 
 /// The parameters of a request to the token endpoint: those with an empty value count as absent (RFC 6749 §3.2).

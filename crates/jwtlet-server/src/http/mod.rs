@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{
     Router,
     http::StatusCode,
-    routing::{get, post},
+    routing::{any, get},
 };
 use jwtlet_core::{Audience, ClientIdentifier, Exchange, role::Role};
 use jwtlet_kubernetes::KubernetesVerifier;
@@ -28,7 +28,7 @@ use jwtlet_vault::VaultSigner;
 use tokio::sync::Mutex;
 
 pub(crate) use self::api::Api;
-use self::{api::OnPanic, error::Problem};
+use self::error::Problem;
 
 /// What the handlers of both APIs share.
 #[derive(Debug)]
@@ -42,29 +42,28 @@ pub(crate) struct Service {
 
 /// The exchange API: `/token`, keys, discovery, probes.
 pub(crate) fn exchange_api(service: Arc<Service>) -> Api {
-    let token = post(oauth::token).fallback(oauth::method_not_allowed);
     let router = Router::new()
-        .route("/token", token)
+        .route(oauth::PATH, any(oauth::method_not_allowed))
         .merge(discovery::router(&service.exchange.profile().issuer))
         .route("/readyz", get(probe::ready));
-    finish(router, service, error::exchange_panicked)
+    let exchanges = Some(Arc::clone(&service));
+    Api::new(finish(router, service), exchanges, error::exchange_panicked)
 }
 
 /// The management API below `/api/v1`, and probes.
 pub(crate) fn management_api(service: Arc<Service>) -> Api {
     let router =
         Router::new().nest("/api/v1", management::router()).route("/readyz", get(probe::ready_with_reasons));
-    finish(router, service, error::management_panicked)
+    Api::new(finish(router, service), None, error::management_panicked)
 }
 
-fn finish(router: Router<Arc<Service>>, service: Arc<Service>, panicked: OnPanic) -> Api {
-    let router = router
+fn finish(router: Router<Arc<Service>>, service: Arc<Service>) -> Router {
+    router
         .route("/health", get(probe::live))
         .route("/livez", get(probe::live))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "the Allow header names the methods of this path")
         })
-        .with_state(service);
-    Api::new(router, panicked)
+        .with_state(service)
 }

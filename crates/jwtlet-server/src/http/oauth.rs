@@ -3,9 +3,10 @@
 use std::{collections::HashSet, sync::Arc};
 
 use axum::{
-    body::{Body, Bytes},
-    extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    BoxError,
+    body::{Bytes, HttpBody},
+    extract::Request,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use jwtlet_core::{
@@ -13,7 +14,6 @@ use jwtlet_core::{
     exchange::Issued,
     mapping::{MAX_AUDIENCES, MAX_SCOPES},
 };
-use serde::Serialize;
 use tracing::info;
 use uuid::Uuid;
 
@@ -35,8 +35,19 @@ const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 /// Room for what an answer has beside token and scopes, so that it is written in one piece.
 const FRAME_BYTES: usize = 256;
 
+/// Where exchanges are asked for.
+pub(super) const PATH: &str = "/token";
+
+/// Whether this request asks for an exchange.
+pub(super) fn is_exchange<B>(request: &Request<B>) -> bool {
+    request.method() == Method::POST && request.uri().path() == PATH
+}
+
 /// Exchanges a service account token for an issued one.
-pub(super) async fn token(State(service): State<Arc<Service>>, request: Request) -> Response {
+pub(super) async fn token<B>(service: Arc<Service>, request: Request<B>) -> Response
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+{
     let (Parts { headers, .. }, body) = request.into_parts();
     let request = read(&headers, body).await.and_then(|body| parse(&Form::read(&body)?));
     let answer = match request {
@@ -102,7 +113,10 @@ pub(super) async fn method_not_allowed() -> Response {
     response
 }
 
-async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, OAuthError> {
+async fn read<B>(headers: &HeaderMap, body: B) -> Result<Bytes, OAuthError>
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+{
     let media_type =
         body::media_type(headers).map_err(|error| OAuthError::invalid_request(error.to_string()))?;
     if !media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case(FORM)) {
@@ -239,26 +253,17 @@ fn parse_audiences(form: &Form<'_>) -> Result<Vec<Audience>, OAuthError> {
     Ok(audiences)
 }
 
-#[derive(Serialize)]
-struct Success<'a> {
-    access_token: &'a str,
-    issued_token_type: &'static str,
-    token_type: &'static str,
-    expires_in: u32,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    scope: String,
-}
-
+/// The answer of RFC 8693 §2.2.1. It is put together from its parts, because JSON has nothing to escape in any of them: a
+/// compact JWS is base64url with dots, and a scope has neither quotes nor backslashes. A general writer would look at
+/// each character of the token, which is nearly all of the answer.
 fn success(issued: &Issued, issued_token_type: &'static str) -> Response {
-    let success = Success {
-        access_token: issued.token.expose(),
-        issued_token_type,
-        token_type: "Bearer",
-        expires_in: issued.expires_in,
-        scope: words(&issued.scopes),
-    };
-    let mut body = Vec::with_capacity(success.access_token.len() + success.scope.len() + FRAME_BYTES);
-    // Texts and a number always serialise.
-    let _ = serde_json::to_writer(&mut body, &success);
+    let (token, scope) = (issued.token.expose(), words(&issued.scopes));
+    let mut body = String::with_capacity(token.len() + scope.len() + FRAME_BYTES);
+    body.extend([r#"{"access_token":""#, token, r#"","issued_token_type":""#, issued_token_type]);
+    body.extend([r#"","token_type":"Bearer","expires_in":"#, &issued.expires_in.to_string()]);
+    if !scope.is_empty() {
+        body.extend([r#","scope":""#, &scope, r#"""#]);
+    }
+    body.push('}');
     ([(header::CONTENT_TYPE, "application/json")], NO_STORE, body).into_response()
 }
