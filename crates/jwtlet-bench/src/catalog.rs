@@ -13,9 +13,6 @@ pub(crate) const REFERENCE: &str = "warm-64-2ms";
 pub(crate) const CONNECTIONS: [usize; 5] = [1, 16, 64, 256, 1024];
 /// The latencies of the matrix, of each call of both neighbours, in milliseconds.
 pub(crate) const LATENCIES_MS: [u64; 3] = [0, 2, 20];
-/// How many tokens a cold row may use up. They are signed beforehand, which takes as long as the row.
-const COLD_TOKENS: usize = 60_000;
-
 /// The rows in the order in which they are measured: what is compared stands together.
 pub(crate) fn all() -> Vec<Scenario> {
     let mut rows = vec![
@@ -28,7 +25,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         mappings("mappings-10", Storage::Postgres, 10, 10),
         mappings("mappings-1m", Storage::Postgres, 1000, 1_000_000),
         Scenario { scopes: 60, ..named("scopes-60") },
-        Scenario { clients: 100, tokens: COLD_TOKENS, order: Order::Once, ..named("cold") },
+        Scenario { order: Order::Once, ..named("cold") },
         openbao("openbao", Tuning::Default),
         openbao("openbao-unbatched", Tuning::Unbatched),
     ];

@@ -120,7 +120,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     raise_descriptor_limit();
     let outcome = match cli.role {
-        Some(Role::Fakes(options)) => run(Builder::new_multi_thread(), fakes::serve(options)).map(|()| true),
+        Some(Role::Fakes(options)) => run(one_worker(), fakes::serve(options)).map(|()| true),
         Some(Role::Limit(options)) => run(Builder::new_multi_thread(), limit::serve(options)).map(|()| true),
         Some(Role::Disturb(options)) => {
             run(Builder::new_current_thread(), disturbance::serve(options)).map(|()| true)
@@ -145,6 +145,12 @@ fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     // A limit that cannot be raised stays.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
+fn one_worker() -> Builder {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(1);
+    builder
 }
 
 fn run<T>(mut builder: Builder, role: impl Future<Output = Result<T, BenchError>>) -> Result<T, BenchError> {

@@ -19,11 +19,14 @@ use crate::{
     look::{Used, Watched},
     request::request,
     row::Row,
-    scenario::{Pace, Scenario, Setup, Subject},
+    scenario::{Order, Pace, Scenario, Setup, Subject},
     usage::resident_mib,
     verify,
     world::World,
 };
+
+/// See [`Times::tokens`].
+const TOKENS_PER_SECOND: usize = 5000;
 
 /// How long a row is loaded and measured.
 #[derive(Clone, Copy)]
@@ -41,6 +44,15 @@ pub(crate) struct Known {
     pub(crate) per_second: Option<f64>,
 }
 
+impl Times {
+    /// How many tokens there are in a row that uses each once. They are signed beforehand, which takes about as long as
+    /// the row itself; a server that asks for more of them has its row ended early.
+    fn tokens(self) -> usize {
+        let seconds = (self.warm_up + self.measured).as_millis().div_ceil(1000);
+        TOKENS_PER_SECOND.saturating_mul(usize::try_from(seconds).unwrap_or(usize::MAX))
+    }
+}
+
 /// Measures a row.
 pub(crate) async fn measure(
     scenario: &Scenario,
@@ -48,6 +60,11 @@ pub(crate) async fn measure(
     times: Times,
     known: Known,
 ) -> Result<Row, BenchError> {
+    let tokens = match scenario.order {
+        Order::Cycle => scenario.tokens,
+        Order::Once => times.tokens(),
+    };
+    let scenario = &Scenario { tokens, ..scenario.clone() };
     match scenario.subject {
         Subject::Limit => limit(scenario, times, known).await,
         Subject::Server(setup) => server(scenario, &setup, binary, times, known).await,

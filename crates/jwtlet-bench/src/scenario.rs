@@ -31,7 +31,7 @@ pub(crate) struct Scenario {
 pub(crate) enum Order {
     /// Again and again, in turn.
     Cycle,
-    /// Once. The row ends when none is left.
+    /// Once: as many of them as the time of the row is worth, and it ends when none is left.
     Once,
 }
 
@@ -157,7 +157,7 @@ impl Scenario {
             Storage::Sqlite => words.push("SQLite".to_owned()),
             Storage::Postgres => words.push("PostgreSQL".to_owned()),
         }
-        if setup.others > 0 || self.clients != self.tokens {
+        if setup.others > 0 || (self.clients != self.tokens && self.order == Order::Cycle) {
             let mappings = u64::from(setup.others) + u64::try_from(self.clients).unwrap_or(u64::MAX);
             words.push(format!("{mappings} mappings"));
         }
