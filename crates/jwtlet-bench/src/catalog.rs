@@ -69,7 +69,7 @@ fn matrix() -> impl Iterator<Item = Scenario> {
         .flat_map(move |connections| {
             let warm = move |latency_ms| {
                 let row = with(&format!("warm-{connections}-{latency_ms}ms"), |setup| {
-                    setup.latency_ms = latency_ms
+                    setup.latency_ms = latency_ms;
                 });
                 let repeat = match (connections, latency_ms) {
                     (1, 2) => Repeat::InTurn,

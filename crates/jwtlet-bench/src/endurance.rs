@@ -21,7 +21,8 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// No exchange ended for so long.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How many tokens, each of a service account with a mapping of its own.
+/// How many tokens. They are those of many pods of the service accounts that the reference row has, so that what grows is
+/// what is kept for tokens and not the policy.
 const TOKENS: usize = 10_000;
 
 /// What the server's memory was.
@@ -45,7 +46,7 @@ impl Endurance {
 
 /// Exchanges so often over the tokens, with the connections and settings of the reference row.
 pub(crate) async fn run(binary: &Path, exchanges: u64) -> Result<Endurance, BenchError> {
-    let scenario = Scenario { clients: TOKENS, tokens: TOKENS, ..catalog::reference() };
+    let scenario = Scenario { tokens: TOKENS, ..catalog::reference() };
     let Subject::Server(setup) = scenario.subject else {
         return Err(BenchError::Nothing);
     };

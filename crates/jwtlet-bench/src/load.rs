@@ -265,7 +265,7 @@ mod tests {
 
     #[tokio::test]
     async fn connections_are_due_in_turn_and_what_is_late_stays_due() {
-        let started = Instant::now() - Duration::from_secs(1);
+        let started = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
         let due = async |index| {
             let mut schedule = Schedule::new(started, index, 4, 1000.0).unwrap();
             let first = schedule.next().await - started;

@@ -89,8 +89,9 @@ struct Options {
     only: Vec<String>,
     /// Also watch the server's memory during so many exchanges, 10,000,000 if not said otherwise, which takes ten minutes
     /// and more. `--only endurance` does nothing else.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
-    endurance: Option<Option<u64>>,
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "10000000")]
+    #[arg(value_parser = clap::value_parser!(u64).range(2..))]
+    endurance: Option<u64>,
     /// The server to measure. Default: the one next to this program, after building it.
     #[arg(long, value_name = "FILE")]
     server: Option<PathBuf>,
@@ -120,7 +121,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     raise_descriptor_limit();
     let outcome = match cli.role {
-        Some(Role::Fakes(options)) => run(one_worker(), fakes::serve(options)).map(|()| true),
+        Some(Role::Fakes(options)) => run(Builder::new_multi_thread(), fakes::serve(options)).map(|()| true),
         Some(Role::Limit(options)) => run(Builder::new_multi_thread(), limit::serve(options)).map(|()| true),
         Some(Role::Disturb(options)) => {
             run(Builder::new_current_thread(), disturbance::serve(options)).map(|()| true)
@@ -145,12 +146,6 @@ fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     // A limit that cannot be raised stays.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
-}
-
-fn one_worker() -> Builder {
-    let mut builder = Builder::new_multi_thread();
-    builder.worker_threads(1);
-    builder
 }
 
 fn run<T>(mut builder: Builder, role: impl Future<Output = Result<T, BenchError>>) -> Result<T, BenchError> {

@@ -114,7 +114,7 @@ fn select(options: &Options) -> Result<(Vec<Scenario>, Option<u64>), BenchError>
     let (endurance, names): (Vec<_>, Vec<_>) =
         options.only.iter().cloned().partition(|name| name == ENDURANCE);
     let asked = options.endurance.is_some() || !endurance.is_empty();
-    let exchanges = asked.then(|| options.endurance.flatten().unwrap_or(Endurance::EXCHANGES));
+    let exchanges = asked.then(|| options.endurance.unwrap_or(Endurance::EXCHANGES));
     let mut rows = match (names.is_empty(), endurance.is_empty()) {
         (true, true) => catalog::all(),
         (true, false) => Vec::new(),
@@ -160,17 +160,14 @@ async fn rows(scenarios: &[Scenario], plan: Plan, binary: &Path) -> (Vec<Row>, b
 }
 
 fn words(row: &Row) -> String {
-    let mut words = format!(
+    let disturbed = row.disturbed_per_second().map(|rate| format!("{rate:.0} disturbing requests/s"));
+    let foreign = (row.foreign_cpu_share > FOREIGN)
+        .then(|| format!("{:.0} % of the CPU time went to other processes", row.foreign_cpu_share * 100.0));
+    let figures = format!(
         "{:.0} exchanges/s, p50 {:.2} ms, {:.1} µs of server CPU each, {} tokens verified",
         row.per_second, row.p50_ms, row.server_cpu_us, row.tokens_verified
     );
-    if let Some(disturbed) = row.disturbed_per_second() {
-        words += &format!("; {disturbed:.0} disturbing requests/s");
-    }
-    if row.foreign_cpu_share > FOREIGN {
-        words += &format!("; {:.0} % of the CPU time went to other processes", row.foreign_cpu_share * 100.0);
-    }
-    words
+    [Some(figures), disturbed, foreign].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 fn publish(report: &Report, options: &Options) -> Result<(), BenchError> {
