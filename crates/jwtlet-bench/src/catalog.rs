@@ -147,6 +147,7 @@ fn disturbed(disturbance: Disturbance) -> Scenario {
     Scenario {
         connections: disturbance.good_connections(),
         disturbance: Some(disturbance),
+        repeat: Repeat::Once,
         quick: disturbance == Disturbance::Junk,
         ..named(disturbance.name())
     }

@@ -47,7 +47,7 @@ pub(crate) enum Pace {
 /// How often a row is measured, and for how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Repeat {
-    /// In the first round only, and shorter: no target asks for it.
+    /// In the first round only, and shorter: no target asks for it, or one with a wide bound.
     Once,
     /// In every round.
     Rounds,
