@@ -8,7 +8,7 @@ use crate::{error::BenchError, scenario::Storage};
 pub(crate) enum Database {
     Memory,
     Sqlite,
-    Postgres { server: Box<Postgres>, url: String, others: u32 },
+    Postgres { server: Box<Postgres>, url: String },
 }
 
 impl Database {
@@ -16,22 +16,24 @@ impl Database {
         Ok(match storage {
             Storage::Memory => Self::Memory,
             Storage::Sqlite => Self::Sqlite,
-            Storage::Postgres { others } => {
+            Storage::Postgres => {
                 let server = Box::new(Postgres::start_durable().await?);
                 let url = server.database().await?;
-                Self::Postgres { server, url, others }
+                Self::Postgres { server, url }
             }
         })
     }
 
-    /// Adds the mappings of others, once the server has made its tables.
-    pub(crate) async fn fill(&self) -> Result<(), BenchError> {
-        match self {
-            Self::Postgres { server, url, others } if *others > 0 => {
-                Ok(server.seed_mappings(url, *others).await?)
-            }
-            _ => Ok(()),
+    /// Adds the mappings of others behind the server's back, which has made its tables. How many are left for it to
+    /// take itself: all, unless the database can take them faster.
+    pub(crate) async fn fill(&self, others: u32) -> Result<u32, BenchError> {
+        let Self::Postgres { server, url } = self else {
+            return Ok(others);
+        };
+        if others > 0 {
+            server.seed_mappings(url, others).await?;
         }
+        Ok(0)
     }
 
     /// Lines for the table `[storage_backend]`.

@@ -6,8 +6,6 @@ pub(crate) const NAMESPACE: &str = "bench";
 pub(crate) const OPERATOR: &str = "operator";
 /// The participant context of every exchange.
 pub(crate) const CONTEXT: &str = "acme";
-/// The scope of every exchange.
-pub(crate) const SCOPE: &str = "management-api:assets:read";
 /// What subject tokens are bound to.
 pub(crate) const EXCHANGE_AUDIENCE: &str = "jwtlet-exchange";
 /// What tokens for the management API are bound to.
@@ -17,7 +15,12 @@ pub(crate) const AUDIENCE: &str = "data-space";
 /// The transit key.
 pub(crate) const KEY: &str = "signing-jwtlet_pc";
 
-/// The service account of the subject token with this index.
+/// The service account with this index.
 pub(crate) fn client_name(index: usize) -> String {
     format!("client-{index}")
+}
+
+/// The first so many scopes.
+pub(crate) fn scopes(count: usize) -> Vec<String> {
+    (0..count).map(|index| format!("management-api:resource-{index}:read")).collect()
 }

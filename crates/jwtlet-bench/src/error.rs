@@ -10,8 +10,8 @@ use jwtlet_testkit::{KeyError, OpenBaoError, StartError};
 pub(crate) enum BenchError {
     #[error("the runtime cannot be started")]
     Runtime(#[source] io::Error),
-    #[error("there is no row named {0}; the rows are: {1}")]
-    NoRow(String, String),
+    #[error("--only names a row that does not exist; the rows are: {0}")]
+    NoRow(String),
     #[error("there is no server at {0}: build it with `cargo build --release -p jwtlet-server`")]
     NoServer(PathBuf),
     #[error("`cargo build` of the server failed")]
@@ -54,6 +54,16 @@ pub(crate) enum BenchError {
     UnknownKey(String),
     #[error("an issued token is for {0}")]
     WrongSubject(String),
+    #[error("the row {0} has to be measured before this one")]
+    NoReference(&'static str),
+    #[error("{0} of the disturbing requests were answered with success")]
+    Accepted(u64),
+    #[error("cannot read {0}")]
+    Unreadable(PathBuf, #[source] io::Error),
+    #[error("{0} is no result of this program")]
+    NoResult(PathBuf, #[source] serde_json::Error),
+    #[error("the chart cannot be drawn")]
+    Chart(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("no exchange ended in the time measured")]
     Nothing,
     #[error("the load did not end within {0:?}")]

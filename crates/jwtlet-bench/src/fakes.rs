@@ -1,6 +1,6 @@
 //! The testkit's Kubernetes and Vault as a process of their own.
 
-use std::time::Duration;
+use std::{num::NonZero, thread, time::Duration};
 
 use jwtlet_testkit::{KeyType, Kubernetes, TokenPolicy, Vault};
 use serde::{Deserialize, Serialize};
@@ -16,10 +16,16 @@ use crate::{
 pub(crate) struct Options {
     /// How long each call of either waits before it is handled.
     #[arg(long)]
-    latency_ms: u64,
-    /// How many subject tokens to make, each of another service account.
+    pub(crate) latency_ms: u64,
+    /// How many service accounts there are.
     #[arg(long)]
-    tokens: usize,
+    pub(crate) clients: usize,
+    /// How many subject tokens to make; service accounts take turns.
+    #[arg(long)]
+    pub(crate) tokens: usize,
+    /// The type of the signing key, as Vault calls it.
+    #[arg(long)]
+    pub(crate) key: KeyType,
 }
 
 /// What a server and its clients need to know of them.
@@ -30,6 +36,8 @@ pub(crate) struct Neighbours {
     pub(crate) reviewer_token: String,
     pub(crate) operator_token: String,
     pub(crate) subject_tokens: Vec<String>,
+    /// It was good until an hour ago.
+    pub(crate) expired_token: String,
     pub(crate) vault_url: String,
     pub(crate) vault_token: String,
 }
@@ -46,19 +54,19 @@ pub(crate) struct Counters {
 pub(crate) async fn serve(options: Options) -> Result<(), BenchError> {
     let kubernetes = Kubernetes::start().await?;
     let vault = Vault::start().await?;
-    vault.create_key(KEY, KeyType::Ed25519)?;
+    vault.create_key(KEY, options.key)?;
     kubernetes.create_service_account(NAMESPACE, OPERATOR);
-    let subject_token = |index| {
-        let name = client_name(index);
-        kubernetes.create_service_account(NAMESPACE, &name);
-        kubernetes.token(NAMESPACE, &name).audience(EXCHANGE_AUDIENCE).mint()
-    };
+    for index in 0..options.clients {
+        kubernetes.create_service_account(NAMESPACE, &client_name(index));
+    }
+    let expired = kubernetes.token(NAMESPACE, &client_name(0)).audience(EXCHANGE_AUDIENCE).expires_in(-3600);
     tell(&Neighbours {
         kubernetes_url: kubernetes.url(),
         cluster_issuer: kubernetes.issuer().to_owned(),
         reviewer_token: kubernetes.reviewer_token(),
         operator_token: kubernetes.token(NAMESPACE, OPERATOR).audience(MANAGEMENT_AUDIENCE).mint(),
-        subject_tokens: (0..options.tokens).map(subject_token).collect(),
+        subject_tokens: mint(&kubernetes, &options),
+        expired_token: expired.mint(),
         vault_url: vault.url(),
         vault_token: vault.create_token(&TokenPolicy::signer(KEY)),
     })?;
@@ -77,6 +85,28 @@ pub(crate) async fn serve(options: Options) -> Result<(), BenchError> {
     Ok(())
 }
 
+/// The subject tokens, made by all CPUs: each takes an RSA signature.
+fn mint(kubernetes: &Kubernetes, options: &Options) -> Vec<String> {
+    let makers = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = options.tokens.div_ceil(makers).max(1);
+    let subject_token = |index: usize| {
+        let name = client_name(index.checked_rem(options.clients).unwrap_or_default());
+        kubernetes.token(NAMESPACE, &name).audience(EXCHANGE_AUDIENCE).mint()
+    };
+    let mut tokens = vec![String::new(); options.tokens];
+    thread::scope(|scope| {
+        for (part, tokens) in tokens.chunks_mut(share).enumerate() {
+            scope.spawn(move || {
+                tokens
+                    .iter_mut()
+                    .zip(part * share..)
+                    .for_each(|(token, index)| *token = subject_token(index));
+            });
+        }
+    });
+    tokens
+}
+
 /// The process, seen from the benchmark.
 pub(crate) struct Fakes {
     helper: Helper,
@@ -84,8 +114,14 @@ pub(crate) struct Fakes {
 }
 
 impl Fakes {
-    pub(crate) async fn start(latency_ms: u64, tokens: usize) -> Result<Self, BenchError> {
-        let arguments = [format!("--latency-ms={latency_ms}"), format!("--tokens={tokens}")];
+    pub(crate) async fn start(options: Options) -> Result<Self, BenchError> {
+        let Options { latency_ms, clients, tokens, key } = options;
+        let arguments = [
+            format!("--latency-ms={latency_ms}"),
+            format!("--clients={clients}"),
+            format!("--tokens={tokens}"),
+            format!("--key={key}"),
+        ];
         let (helper, neighbours) = Helper::start("fakes", &arguments).await?;
         Ok(Self { helper, neighbours })
     }

@@ -79,28 +79,45 @@ struct Head {
 }
 
 impl Head {
-    /// Reads a head; `None` while its end has not come yet.
+    /// Reads a head in one pass; `None` while its end has not come yet.
     fn parse(received: &[u8]) -> Result<Option<Self>, BenchError> {
-        let Some(end) = received.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
-            return Ok(None);
-        };
-        let text = std::str::from_utf8(&received[..end])
-            .map_err(|_| BenchError::Framing("a head that is no text"))?;
-        let mut lines = text.split("\r\n");
-        let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok());
-        let status = status.ok_or(BenchError::Framing("no status line of HTTP/1.1"))?;
-        let mut length = None;
-        for (name, value) in lines.filter_map(|line| line.split_once(':')) {
-            if name.eq_ignore_ascii_case("content-length") && length.replace(value.trim()).is_some() {
+        let (mut status, mut body_bytes, mut bytes) = (None, None, 0);
+        for line in received.split_inclusive(|byte| *byte == b'\n') {
+            bytes += line.len();
+            let Some(line) = line.strip_suffix(b"\r\n") else {
+                return if line.ends_with(b"\n") { Err(BenchError::Framing("a bare LF")) } else { Ok(None) };
+            };
+            let Some(status) = status else {
+                status = Some(status_code(line).ok_or(BenchError::Framing("no status line of HTTP/1.1"))?);
+                continue;
+            };
+            if line.is_empty() {
+                let body_bytes = body_bytes.filter(|bytes| *bytes <= MAX_BYTES);
+                let body_bytes =
+                    body_bytes.ok_or(BenchError::Framing("an answer without a usable content-length"))?;
+                return Ok(Some(Self { status, bytes, body_bytes }));
+            }
+            if let Some(length) = content_length(line)
+                && body_bytes.replace(length?).is_some()
+            {
                 return Err(BenchError::Framing("two lengths"));
             }
         }
-        let body_bytes = length.and_then(|length| length.parse().ok());
-        let body_bytes = body_bytes
-            .filter(|bytes| *bytes <= MAX_BYTES)
-            .ok_or(BenchError::Framing("an answer without a usable content-length"))?;
-        Ok(Some(Self { status, bytes: end + 4, body_bytes }))
+        Ok(None)
     }
+}
+
+fn status_code(line: &[u8]) -> Option<u16> {
+    std::str::from_utf8(line.strip_prefix(b"HTTP/1.1 ")?.get(..3)?).ok()?.parse().ok()
+}
+
+/// The length that this line tells, if it is the one that does.
+fn content_length(line: &[u8]) -> Option<Result<usize, BenchError>> {
+    const NAME: &[u8] = b"content-length";
+    let (name, value) = line.split_at_checked(NAME.len())?;
+    let value = value.strip_prefix(b":").filter(|_| name.eq_ignore_ascii_case(NAME))?;
+    let length = std::str::from_utf8(value).ok().and_then(|value| value.trim().parse().ok());
+    Some(length.ok_or(BenchError::Framing("a length that is no number")))
 }
 
 #[cfg(test)]
@@ -123,6 +140,8 @@ mod tests {
             "HTTP/1.0 200 OK\r\ncontent-length: 1\r\n\r\n",
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
             "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+            "HTTP/1.1 200 OK\ncontent-length: 1\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-lengths: 1\r\n\r\n",
             "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
             "HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n",
         ] {

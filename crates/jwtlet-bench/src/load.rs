@@ -1,8 +1,12 @@
-//! The load: connections that each send the next exchange when the last one is answered.
+//! The load: connections that exchange again and again.
 //!
-//! A closed loop, so a slow answer delays only its own connection. Every answer is looked at; the first that is not a
-//! token ends the measurement, because a fast wrong answer is no result. It shares the CPUs with what it measures, so it
-//! makes its requests beforehand and reads all of an answer only where it keeps it.
+//! Most rows are a closed loop, in which a slow answer delays only its own connection. In an open one each connection
+//! sends on schedule, and what is late counts from when it was due: a server that stalls must not make its clients ask
+//! less and hide the stall (coordinated omission).
+//!
+//! Every answer is looked at; the first that is not a token ends the measurement, because a fast wrong answer is no
+//! result. The load shares the CPUs with what it measures, so it is one thread, makes its requests beforehand and reads
+//! all of an answer only where it keeps it.
 
 use std::{
     net::SocketAddr,
@@ -10,17 +14,18 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use hdrhistogram::Histogram;
+use jwtlet_testkit::delay;
 use serde::Deserialize;
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{sync::Notify, task::JoinSet};
 
 use crate::{
-    environment::{CONTEXT, SCOPE},
     error::BenchError,
     keep_alive::{Answer, KeepAlive},
+    scenario::Order,
 };
 
 /// Every so many answers, one is kept to be verified.
@@ -32,6 +37,13 @@ const HIGHEST_US: u64 = 60_000_000;
 /// How long the last answers may take after the end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What is sent.
+pub(crate) struct Requests {
+    /// Whole requests, one for each subject token.
+    pub(crate) bytes: Vec<Vec<u8>>,
+    pub(crate) order: Order,
+}
+
 /// The running connections.
 pub(crate) struct Load {
     shared: Arc<Shared>,
@@ -39,10 +51,11 @@ pub(crate) struct Load {
 }
 
 struct Shared {
-    /// Whole requests, one for each subject token.
-    requests: Vec<Vec<u8>>,
+    requests: Requests,
     next: AtomicUsize,
     stop: AtomicBool,
+    /// A connection ended: for want of tokens, or because something is wrong.
+    ended: Notify,
     record: Mutex<Record>,
 }
 
@@ -56,30 +69,44 @@ pub(crate) struct Record {
     pub(crate) answer_bytes: usize,
 }
 
+/// When a connection sends in an open loop.
+struct Schedule {
+    due: Instant,
+    every: Duration,
+}
+
 #[derive(Deserialize)]
 struct Success<'a> {
     access_token: &'a str,
 }
 
 impl Load {
-    /// Begins to exchange these tokens in turn.
+    /// Begins to send. `per_second` is for all connections together; without it, each sends when it was answered.
     pub(crate) fn start(
         address: SocketAddr,
         connections: usize,
-        tokens: &[String],
+        requests: Requests,
+        per_second: Option<f64>,
     ) -> Result<Self, BenchError> {
         let shared = Arc::new(Shared {
-            requests: tokens.iter().map(|token| request(address, token)).collect(),
+            requests,
             next: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
+            ended: Notify::new(),
             record: Mutex::new(Record {
                 latencies: Histogram::new_with_bounds(1, HIGHEST_US, 3).map_err(BenchError::Histogram)?,
                 samples: Vec::new(),
                 answer_bytes: 0,
             }),
         });
-        let connection = |_| exchange_again_and_again(address, Arc::clone(&shared));
-        Ok(Self { connections: (0..connections).map(connection).collect(), shared })
+        let started = Instant::now();
+        let connection = |index| {
+            let schedule =
+                per_second.map(|rate| Schedule::new(started, index, connections, rate)).transpose()?;
+            Ok(run(address, schedule, Arc::clone(&shared)))
+        };
+        let connections: Result<JoinSet<_>, BenchError> = (0..connections).map(connection).collect();
+        Ok(Self { connections: connections?, shared })
     }
 
     /// Forgets what was measured so far.
@@ -92,6 +119,16 @@ impl Load {
     /// A copy of what was measured until now.
     pub(crate) fn latencies(&self) -> Histogram<u64> {
         self.shared.record().latencies.clone()
+    }
+
+    /// How many exchanges were measured until now.
+    pub(crate) fn exchanges(&self) -> u64 {
+        self.shared.record().latencies.len()
+    }
+
+    /// Waits until a connection has ended, which may never be.
+    pub(crate) async fn ended(&self) {
+        self.shared.ended.notified().await;
     }
 
     /// Lets each connection finish, and ends.
@@ -114,19 +151,61 @@ impl Shared {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next request, in turn.
-    fn request(&self) -> Result<&[u8], BenchError> {
+    /// The next request; `None` when all were sent that may be.
+    fn request(&self) -> Option<&[u8]> {
+        let Requests { bytes, order } = &self.requests;
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let index = turn.checked_rem(self.requests.len()).ok_or(BenchError::Nothing)?;
-        self.requests.get(index).map(Vec::as_slice).ok_or(BenchError::Nothing)
+        let index = match order {
+            Order::Cycle => turn.checked_rem(bytes.len())?,
+            Order::Once => turn,
+        };
+        bytes.get(index).map(Vec::as_slice)
     }
 }
 
-async fn exchange_again_and_again(address: SocketAddr, shared: Arc<Shared>) -> Result<(), BenchError> {
+impl Schedule {
+    /// Connections take turns, so that the whole load is even.
+    fn new(started: Instant, index: usize, connections: usize, per_second: f64) -> Result<Self, BenchError> {
+        let (index, connections) =
+            (u32::try_from(index).unwrap_or(u32::MAX), u32::try_from(connections).unwrap_or(u32::MAX));
+        let every = Duration::try_from_secs_f64(f64::from(connections) / per_second)
+            .map_err(|_| BenchError::Nothing)?;
+        let due = started + every.mul_f64(f64::from(index) / f64::from(connections.max(1)));
+        Ok(Self { due, every })
+    }
+
+    /// Waits for the next turn, and says when it was due. Whoever is late does not wait.
+    async fn next(&mut self) -> Instant {
+        let due = self.due;
+        self.due += self.every;
+        let left = due.saturating_duration_since(Instant::now());
+        if !left.is_zero() {
+            delay(left).await;
+        }
+        due
+    }
+}
+
+async fn run(address: SocketAddr, schedule: Option<Schedule>, shared: Arc<Shared>) -> Result<(), BenchError> {
+    let outcome = exchange_again_and_again(address, schedule, &shared).await;
+    shared.ended.notify_one();
+    outcome
+}
+
+async fn exchange_again_and_again(
+    address: SocketAddr,
+    mut schedule: Option<Schedule>,
+    shared: &Shared,
+) -> Result<(), BenchError> {
     let mut connection = KeepAlive::open(address).await?;
     while !shared.stop.load(Ordering::Relaxed) {
-        let request = shared.request()?;
-        let started = Instant::now();
+        let started = match &mut schedule {
+            Some(schedule) => schedule.next().await,
+            None => Instant::now(),
+        };
+        let Some(request) = shared.request() else {
+            return Ok(());
+        };
         let answer = connection.send(request).await?;
         let took = started.elapsed();
         if !is_success(&answer) {
@@ -159,23 +238,40 @@ fn wrong(answer: &Answer<'_>) -> BenchError {
     BenchError::Answer(format!("{}: {}", answer.status, String::from_utf8_lossy(answer.body)))
 }
 
-fn request(address: SocketAddr, subject_token: &str) -> Vec<u8> {
-    let body = body(subject_token);
-    let head = format!(
-        "POST /token HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
-         content-length: {}\r\n\r\n",
-        body.len()
-    );
-    (head + &body).into_bytes()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn body(subject_token: &str) -> String {
-    let form = [
-        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
-        ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
-        ("subject_token", subject_token),
-        ("resource", CONTEXT),
-        ("scope", SCOPE),
-    ];
-    form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish()
+    fn shared(order: Order) -> Shared {
+        Shared {
+            requests: Requests { bytes: vec![b"a".to_vec(), b"b".to_vec()], order },
+            next: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+            ended: Notify::new(),
+            record: Mutex::new(Record {
+                latencies: Histogram::new_with_bounds(1, HIGHEST_US, 3).unwrap(),
+                samples: Vec::new(),
+                answer_bytes: 0,
+            }),
+        }
+    }
+
+    #[test]
+    fn tokens_are_used_in_turn_or_only_once() {
+        let (cycle, once) = (shared(Order::Cycle), shared(Order::Once));
+        assert_eq!([(); 3].map(|()| cycle.request()), [Some(&b"a"[..]), Some(b"b"), Some(b"a")]);
+        assert_eq!([(); 3].map(|()| once.request()), [Some(&b"a"[..]), Some(b"b"), None]);
+    }
+
+    #[tokio::test]
+    async fn connections_are_due_in_turn_and_what_is_late_stays_due() {
+        let started = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
+        let due = async |index| {
+            let mut schedule = Schedule::new(started, index, 4, 1000.0).unwrap();
+            let first = schedule.next().await - started;
+            (first, schedule.next().await - started)
+        };
+        assert_eq!(due(0).await, (Duration::ZERO, Duration::from_millis(4)));
+        assert_eq!(due(3).await, (Duration::from_millis(3), Duration::from_millis(7)));
+    }
 }

@@ -1,23 +1,32 @@
 //! Measures one row: starts everybody, warms up, looks at the clocks and counters twice, verifies, stops everybody.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use hdrhistogram::Histogram;
-use tokio::time::{Instant, sleep};
+use jwtlet_testkit::KeyType;
+use tokio::time::sleep;
 
 use crate::{
-    database::Database,
+    disturbance::Disturber,
+    environment,
     error::BenchError,
-    fakes::{Counters, Fakes},
+    fakes::{self, Fakes, Neighbours},
     limit::Limit,
-    load::Load,
-    row::{Row, Used},
-    scenario::{Scenario, Storage, Subject, Tuning, VaultKind},
-    server::Server,
-    signer::Signer,
-    usage::{cpu_time, machine_time, resident_mib},
+    load::{Load, Requests},
+    look::{Used, Watched},
+    request::request,
+    row::Row,
+    scenario::{Order, Pace, Scenario, Setup, Subject},
+    usage::resident_mib,
     verify,
+    world::World,
 };
+
+/// See [`Times::tokens`].
+const TOKENS_PER_SECOND: usize = 5000;
 
 /// How long a row is loaded and measured.
 #[derive(Clone, Copy)]
@@ -26,45 +35,51 @@ pub(crate) struct Times {
     pub(crate) measured: Duration,
 }
 
-/// The processes whose time is read.
-struct Watched<'a> {
-    server: u32,
-    openbao: Option<u32>,
-    fakes: Option<&'a mut Fakes>,
+/// What a row takes from those before it.
+#[derive(Clone, Copy)]
+pub(crate) struct Known {
+    /// The size of an answer of the reference row, which is what the limit answers.
+    pub(crate) answer_bytes: usize,
+    /// The exchanges per second of the reference row when it was last measured.
+    pub(crate) per_second: Option<f64>,
 }
 
-/// One look at everything.
-struct Look {
-    at: Instant,
-    server: Duration,
-    load: Duration,
-    fakes: Option<Duration>,
-    openbao: Option<Duration>,
-    machine: Duration,
-    counters: Option<Counters>,
+impl Times {
+    /// How many tokens there are in a row that uses each once. They are signed beforehand, which takes about as long as
+    /// the row itself; a server that asks for more of them has its row ended early.
+    fn tokens(self) -> usize {
+        let seconds = (self.warm_up + self.measured).as_millis().div_ceil(1000);
+        TOKENS_PER_SECOND.saturating_mul(usize::try_from(seconds).unwrap_or(usize::MAX))
+    }
 }
 
-/// Measures a row. `answer_bytes` is the size of the answer that the limit gives.
+/// Measures a row.
 pub(crate) async fn measure(
     scenario: &Scenario,
     binary: &Path,
     times: Times,
-    answer_bytes: usize,
+    known: Known,
 ) -> Result<Row, BenchError> {
+    let tokens = match scenario.order {
+        Order::Cycle => scenario.tokens,
+        Order::Once => times.tokens(),
+    };
+    let scenario = &Scenario { tokens, ..scenario.clone() };
     match scenario.subject {
-        Subject::Limit => limit(scenario, times, answer_bytes).await,
-        Subject::Server { latency_ms, vault, tuning, storage } => {
-            server(scenario, binary, times, (latency_ms, vault, tuning, storage)).await
-        }
+        Subject::Limit => limit(scenario, times, known).await,
+        Subject::Server(setup) => server(scenario, &setup, binary, times, known).await,
     }
 }
 
-async fn limit(scenario: &Scenario, times: Times, answer_bytes: usize) -> Result<Row, BenchError> {
+async fn limit(scenario: &Scenario, times: Times, known: Known) -> Result<Row, BenchError> {
+    let Scenario { clients, tokens, .. } = *scenario;
     // For subject tokens of real size.
-    let fakes = Fakes::start(0, scenario.tokens).await?;
-    let limit = Limit::start(answer_bytes).await?;
-    let load = Load::start(limit.address, scenario.connections, &fakes.neighbours.subject_tokens)?;
-    let mut watched = Watched { server: limit.process_id()?, openbao: None, fakes: None };
+    let options = fakes::Options { latency_ms: 0, clients, tokens, key: KeyType::Ed25519 };
+    let neighbours = Fakes::start(options).await?.neighbours;
+    let limit = Limit::start(known.answer_bytes).await?;
+    let requests = requests(scenario, limit.address, &neighbours);
+    let load = Load::start(limit.address, scenario.connections, requests, None)?;
+    let mut watched = Watched { server: limit.process_id()?, openbao: None, fakes: None, disturber: None };
     let (latencies, used) = watch(&load, &mut watched, times).await?;
     let resident = resident_mib(watched.server)?;
     let record = load.finish().await?;
@@ -74,24 +89,41 @@ async fn limit(scenario: &Scenario, times: Times, answer_bytes: usize) -> Result
 
 async fn server(
     scenario: &Scenario,
+    setup: &Setup,
     binary: &Path,
     times: Times,
-    (latency_ms, vault, tuning, storage): (u64, VaultKind, Tuning, Storage),
+    known: Known,
 ) -> Result<Row, BenchError> {
-    let mut fakes = Fakes::start(latency_ms, scenario.tokens).await?;
-    let signer = Signer::start(vault, &fakes.neighbours).await?;
-    let database = Database::start(storage).await?;
-    let server = Server::start(binary, &fakes.neighbours, &signer, tuning, &database).await?;
-    database.fill().await?;
-    let round_trip = signer.round_trip().await?;
-    let load = Load::start(server.exchange, scenario.connections, &fakes.neighbours.subject_tokens)?;
-    let mut watched =
-        Watched { server: server.process_id()?, openbao: signer.process_id(), fakes: Some(&mut fakes) };
+    let per_second = match scenario.pace {
+        Pace::Closed => None,
+        Pace::HalfOf(row) => Some(known.per_second.ok_or(BenchError::NoReference(row))? / 2.0),
+    };
+    let mut world = World::start(scenario, setup, binary).await?;
+    let round_trip = world.signer.round_trip().await?;
+    let address = world.server.exchange;
+    let neighbours = &world.fakes.neighbours;
+    let mut disturber = match scenario.disturbance {
+        Some(kind) => Some(Disturber::start(kind, address, neighbours).await?),
+        None => None,
+    };
+    let load =
+        Load::start(address, scenario.connections, requests(scenario, address, neighbours), per_second)?;
+    let mut watched = Watched {
+        server: world.server.process_id()?,
+        openbao: world.signer.process_id(),
+        fakes: Some(&mut world.fakes),
+        disturber: disturber.as_mut(),
+    };
     let watched_load = watch(&load, &mut watched, times).await;
     let resident = resident_mib(watched.server)?;
-    let record = load.finish().await.inspect_err(|_| eprint!("{}", server.log()))?;
+    let record = load.finish().await.inspect_err(|_| eprint!("{}", world.server.log()))?;
     let (latencies, used) = watched_load?;
-    verify::verify(server.exchange, &server.issuer(), &record.samples).await?;
+    if let Some(accepted) = used.disturbed.map(|outcomes| outcomes.accepted).filter(|accepted| *accepted > 0)
+    {
+        return Err(BenchError::Accepted(accepted));
+    }
+    let scopes = environment::scopes(scenario.scopes);
+    verify::verify(address, &world.server.issuer(), setup.key, &scopes, &record.samples).await?;
     let row = Row::new(scenario, &latencies, &used)?;
     Ok(Row {
         server_rss_mib: resident,
@@ -102,6 +134,17 @@ async fn server(
     })
 }
 
+/// One request for each subject token.
+pub(crate) fn requests(
+    scenario: &Scenario,
+    address: std::net::SocketAddr,
+    neighbours: &Neighbours,
+) -> Requests {
+    let scopes = environment::scopes(scenario.scopes);
+    let bytes = neighbours.subject_tokens.iter().map(|token| request(address, token, &scopes)).collect();
+    Requests { bytes, order: scenario.order }
+}
+
 async fn watch(
     load: &Load,
     watched: &mut Watched<'_>,
@@ -110,47 +153,12 @@ async fn watch(
     sleep(times.warm_up).await;
     let before = watched.look().await?;
     load.begin();
-    sleep(times.measured).await;
-    let latencies = load.latencies();
+    let began = Instant::now();
+    tokio::select! {
+        () = sleep(times.measured) => {}
+        () = load.ended() => {}
+    }
+    let (latencies, elapsed) = (load.latencies(), began.elapsed());
     let after = watched.look().await?;
-    Ok((latencies, before.until(&after)))
-}
-
-impl Watched<'_> {
-    async fn look(&mut self) -> Result<Look, BenchError> {
-        let fakes_process = self.fakes.as_ref().map(|fakes| fakes.process_id()).transpose()?;
-        let counters = match &mut self.fakes {
-            Some(fakes) => Some(fakes.counters().await?),
-            None => None,
-        };
-        Ok(Look {
-            counters,
-            server: cpu_time(self.server)?,
-            load: cpu_time(std::process::id())?,
-            fakes: fakes_process.map(cpu_time).transpose()?,
-            openbao: self.openbao.map(cpu_time).transpose()?,
-            machine: machine_time(),
-            at: Instant::now(),
-        })
-    }
-}
-
-impl Look {
-    fn until(&self, after: &Self) -> Used {
-        let both = |before: Option<Duration>, after: Option<Duration>| Some(after?.saturating_sub(before?));
-        let counted = self.counters.zip(after.counters).map(|(before, after)| Counters {
-            reviews: after.reviews - before.reviews,
-            vault_calls: after.vault_calls - before.vault_calls,
-            signatures: after.signatures - before.signatures,
-        });
-        Used {
-            elapsed: after.at.duration_since(self.at),
-            server: after.server.saturating_sub(self.server),
-            load: after.load.saturating_sub(self.load),
-            fakes: both(self.fakes, after.fakes),
-            openbao: both(self.openbao, after.openbao),
-            machine: after.machine.saturating_sub(self.machine),
-            counted,
-        }
-    }
+    Ok((latencies, Used { elapsed, ..before.until(&after) }))
 }

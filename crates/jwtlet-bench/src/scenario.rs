@@ -1,12 +1,59 @@
-//! The rows of the table.
+//! What a row of the table is: who asks how, and how the server is set.
 
-/// One row: who asks how much, and how the server is set.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+use jwtlet_testkit::KeyType;
+
+use crate::disturbance::Disturbance;
+
+/// One row.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Scenario {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
+    /// Connections of clients whose exchanges count.
     pub(crate) connections: usize,
+    /// Service accounts, each with a mapping of its own.
+    pub(crate) clients: usize,
+    /// Distinct subject tokens; service accounts take turns.
     pub(crate) tokens: usize,
+    pub(crate) order: Order,
+    /// How many scopes each exchange requests and is granted.
+    pub(crate) scopes: usize,
+    pub(crate) pace: Pace,
+    /// Who else bothers the server meanwhile.
+    pub(crate) disturbance: Option<Disturbance>,
     pub(crate) subject: Subject,
+    pub(crate) repeat: Repeat,
+    /// Whether it is also measured with `--quick`.
+    pub(crate) quick: bool,
+}
+
+/// How often a token is used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Order {
+    /// Again and again, in turn.
+    Cycle,
+    /// Once: as many of them as the time of the row is worth, and it ends when none is left.
+    Once,
+}
+
+/// When the next exchange is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Pace {
+    /// When the last one of the connection is answered.
+    Closed,
+    /// On schedule, at half of the exchanges per second of the row of this name.
+    HalfOf(&'static str),
+}
+
+/// How often a row is measured, and for how long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Repeat {
+    /// In the first round only, and shorter: no target asks for it, or one with a wide bound.
+    Once,
+    /// In every round.
+    Rounds,
+    /// Several times a round, in turn with the others of this kind: what is compared there differs by less than one
+    /// measurement and the next.
+    InTurn,
 }
 
 /// What is measured.
@@ -15,13 +62,20 @@ pub(crate) enum Subject {
     /// The HTTP stack alone.
     Limit,
     /// jwtlet with these neighbours and settings.
-    Server {
-        /// Of each call of the Kubernetes and the Vault of the testkit.
-        latency_ms: u64,
-        vault: VaultKind,
-        tuning: Tuning,
-        storage: Storage,
-    },
+    Server(Setup),
+}
+
+/// The neighbours and settings of a server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Setup {
+    /// Of each call of the Kubernetes and the Vault of the testkit.
+    pub(crate) latency_ms: u64,
+    pub(crate) vault: VaultKind,
+    pub(crate) key: KeyType,
+    pub(crate) tuning: Tuning,
+    pub(crate) storage: Storage,
+    /// Resource mappings besides those of the load.
+    pub(crate) others: u32,
 }
 
 /// Where the policy is.
@@ -30,21 +84,7 @@ pub(crate) enum Storage {
     Memory,
     Sqlite,
     /// A real server, on the same CPUs.
-    Postgres {
-        /// Resource mappings besides those of the load.
-        others: u32,
-    },
-}
-
-impl Storage {
-    fn words(self) -> &'static str {
-        match self {
-            Self::Memory => "",
-            Self::Sqlite => ", SQLite",
-            Self::Postgres { others: 0 } => ", PostgreSQL",
-            Self::Postgres { .. } => ", PostgreSQL with a million mappings more",
-        }
-    }
+    Postgres,
 }
 
 /// Who signs.
@@ -66,7 +106,7 @@ pub(crate) enum Tuning {
 }
 
 impl Tuning {
-    pub(crate) fn words(self) -> &'static str {
+    fn words(self) -> &'static str {
         match self {
             Self::Default => "defaults",
             Self::Unbatched => "batching off",
@@ -91,57 +131,48 @@ impl Tuning {
     }
 }
 
-/// The rows in the order in which they are measured: what is compared stands together.
-pub(crate) const ALL: [Scenario; 11] = [
-    Scenario { name: "limit", connections: 64, tokens: 100, subject: Subject::Limit },
-    testkit("warm-64", 64, 2, Tuning::Default),
-    testkit("plain-64", 64, 2, Tuning::Plain),
-    testkit("warm-256", 256, 20, Tuning::Default),
-    stored("sqlite", Storage::Sqlite),
-    stored("postgres", Storage::Postgres { others: 0 }),
-    stored("postgres-1m", Storage::Postgres { others: 1_000_000 }),
-    testkit("alone", 1, 2, Tuning::Default),
-    testkit("alone-unbatched", 1, 2, Tuning::Unbatched),
-    openbao("openbao", Tuning::Default),
-    openbao("openbao-unbatched", Tuning::Unbatched),
-];
-
-const fn testkit(name: &'static str, connections: usize, latency_ms: u64, tuning: Tuning) -> Scenario {
-    let subject = Subject::Server { latency_ms, vault: VaultKind::Testkit, tuning, storage: Storage::Memory };
-    Scenario { name, connections, tokens: 100, subject }
-}
-
-const fn stored(name: &'static str, storage: Storage) -> Scenario {
-    let (vault, tuning) = (VaultKind::Testkit, Tuning::Default);
-    let subject = Subject::Server { latency_ms: 2, vault, tuning, storage };
-    Scenario { name, connections: 64, tokens: 100, subject }
-}
-
-const fn openbao(name: &'static str, tuning: Tuning) -> Scenario {
-    let subject =
-        Subject::Server { latency_ms: 0, vault: VaultKind::OpenBao, tuning, storage: Storage::Memory };
-    Scenario { name, connections: 64, tokens: 100, subject }
-}
-
 impl Scenario {
     /// The latency of the fakes, where they answer.
     pub(crate) fn latency_ms(&self) -> Option<u64> {
         match self.subject {
-            Subject::Server { latency_ms, vault: VaultKind::Testkit, .. } => Some(latency_ms),
-            Subject::Server { vault: VaultKind::OpenBao, .. } | Subject::Limit => None,
+            Subject::Server(Setup { latency_ms, vault: VaultKind::Testkit, .. }) => Some(latency_ms),
+            Subject::Server(Setup { vault: VaultKind::OpenBao, .. }) | Subject::Limit => None,
         }
     }
 
-    /// What the reader has to know of the settings.
+    /// Everything that is not as in most rows, for the reader.
     pub(crate) fn words(&self) -> String {
-        match self.subject {
-            Subject::Limit => "HTTP stack alone".to_owned(),
-            Subject::Server { vault: VaultKind::Testkit, tuning, storage, .. } => {
-                format!("{}{}", tuning.words(), storage.words())
-            }
-            Subject::Server { vault: VaultKind::OpenBao, tuning, .. } => {
-                format!("OpenBao, {}", tuning.words())
-            }
+        let Subject::Server(setup) = self.subject else {
+            return "HTTP stack alone".to_owned();
+        };
+        let mut words = vec![setup.tuning.words().to_owned()];
+        if setup.vault == VaultKind::OpenBao {
+            words.push("OpenBao".to_owned());
         }
+        if setup.key != KeyType::Ed25519 {
+            words.push(setup.key.to_string());
+        }
+        match setup.storage {
+            Storage::Memory => {}
+            Storage::Sqlite => words.push("SQLite".to_owned()),
+            Storage::Postgres => words.push("PostgreSQL".to_owned()),
+        }
+        if setup.others > 0 || (self.clients != self.tokens && self.order == Order::Cycle) {
+            let mappings = u64::from(setup.others) + u64::try_from(self.clients).unwrap_or(u64::MAX);
+            words.push(format!("{mappings} mappings"));
+        }
+        if self.scopes > 1 {
+            words.push(format!("{} scopes", self.scopes));
+        }
+        match self.order {
+            Order::Cycle => {}
+            Order::Once => words.push("each token once".to_owned()),
+        }
+        match self.pace {
+            Pace::Closed => {}
+            Pace::HalfOf(_) => words.push("half the load".to_owned()),
+        }
+        words.extend(self.disturbance.map(|disturbance| disturbance.words().to_owned()));
+        words.join(", ")
     }
 }

@@ -21,8 +21,7 @@ use crate::{
     client,
     database::Database,
     environment::{
-        AUDIENCE, CONTEXT, EXCHANGE_AUDIENCE, KEY, MANAGEMENT_AUDIENCE, NAMESPACE, OPERATOR, SCOPE,
-        client_name,
+        AUDIENCE, CONTEXT, EXCHANGE_AUDIENCE, KEY, MANAGEMENT_AUDIENCE, NAMESPACE, OPERATOR, client_name,
     },
     error::BenchError,
     fakes::Neighbours,
@@ -32,6 +31,19 @@ use crate::{
 
 /// How long the server may take to become ready.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How many records are sent to the management API at a time.
+const RECORDS: usize = 1000;
+
+/// What the server under test knows.
+pub(crate) struct Policy {
+    /// Service accounts with a mapping each.
+    pub(crate) clients: usize,
+    /// Mappings of others.
+    pub(crate) others: u32,
+    /// All of them are granted to everybody.
+    pub(crate) scopes: Vec<String>,
+}
 
 /// A server that is ready and knows the policy. It is killed when this is dropped.
 pub(crate) struct Server {
@@ -70,7 +82,6 @@ impl Server {
             .map_err(failed)?;
         let mut server = Self { child, exchange, management, files };
         server.wait_until_ready().await?;
-        server.seed(neighbours).await?;
         Ok(server)
     }
 
@@ -105,20 +116,26 @@ impl Server {
         }
     }
 
-    /// One mapping for each client, and one scope with a claim.
-    async fn seed(&self, neighbours: &Neighbours) -> Result<(), BenchError> {
-        let scope = json!([{"scope": SCOPE, "claims": {"scope": SCOPE}}]);
-        self.create("POST /api/v1/scopes", "/api/v1/scopes", &scope, neighbours).await?;
-        let mapping = |index| {
-            json!({
-                "clientIdentifier": format!("system:serviceaccount:{NAMESPACE}:{}", client_name(index)),
-                "participantContext": CONTEXT,
-                "scopes": [SCOPE],
-                "audiences": [],
-            })
-        };
-        let mappings: Value = (0..neighbours.subject_tokens.len()).map(mapping).collect();
-        self.create("POST /api/v1/mappings", "/api/v1/mappings", &mappings, neighbours).await?;
+    /// One mapping for each client and the mappings of others, and the scopes.
+    pub(crate) async fn seed(&self, neighbours: &Neighbours, policy: &Policy) -> Result<(), BenchError> {
+        let scopes: Value =
+            policy.scopes.iter().enumerate().map(|(index, scope)| scope_mapping(index, scope)).collect();
+        self.create("POST /api/v1/scopes", "/api/v1/scopes", &scopes, neighbours).await?;
+        let clients = (0..policy.clients).map(client_name);
+        let others = (0..policy.others).map(|index| format!("other-{index}"));
+        let accounts: Vec<String> = clients.chain(others).collect();
+        for accounts in accounts.chunks(RECORDS) {
+            let mapping = |name: &String| {
+                json!({
+                    "clientIdentifier": format!("system:serviceaccount:{NAMESPACE}:{name}"),
+                    "participantContext": CONTEXT,
+                    "scopes": policy.scopes,
+                    "audiences": [],
+                })
+            };
+            let mappings: Value = accounts.iter().map(mapping).collect();
+            self.create("POST /api/v1/mappings", "/api/v1/mappings", &mappings, neighbours).await?;
+        }
         Ok(())
     }
 
@@ -134,6 +151,15 @@ impl Server {
         request.headers_mut().insert(header::AUTHORIZATION, bearer.map_err(http::Error::from)?);
         client::call(call, self.management, request, StatusCode::CREATED).await
     }
+}
+
+/// The first scope has one claim. The others have claims that merge by every rule: words, lists, equal values.
+fn scope_mapping(index: usize, scope: &str) -> Value {
+    if index == 0 {
+        return json!({"scope": scope, "claims": {"scope": scope}});
+    }
+    let roles = json!(["reader", format!("reader-of-{index}")]);
+    json!({"scope": scope, "claims": {"scope": scope, "roles": roles, "tier": "standard"}})
 }
 
 /// Two free ports. Another process could take one before the server does, which then says so.

@@ -19,8 +19,9 @@ static ALARMS: LazyLock<Option<Sender<Alarm>>> = LazyLock::new(|| {
     thread::Builder::new().name("delays".to_owned()).spawn(ring).ok().map(|_| sender)
 });
 
-/// Waits this long.
-pub(crate) async fn delay(duration: Duration) {
+/// Waits this long, late by the scheduler's slack only and never early. In a process that cannot have another thread, it is
+/// Tokio's timer that waits.
+pub async fn delay(duration: Duration) {
     let (wake, woken) = oneshot::channel();
     let alarm = Alarm { at: Instant::now() + duration, wake };
     let is_set = ALARMS.as_ref().is_some_and(|alarms| alarms.send(alarm).is_ok());

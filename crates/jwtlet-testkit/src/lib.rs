@@ -46,6 +46,7 @@ mod tls;
 mod vault;
 mod wait;
 
+pub use delay::delay;
 pub use error::{KeyError, StartError};
 pub use faults::{Fault, Faults};
 pub use kubernetes::{Kubernetes, KubernetesBuilder, TokenBuilder};
