@@ -129,9 +129,7 @@ async fn exchange_again_and_again(address: SocketAddr, shared: Arc<Shared>) -> R
         let started = Instant::now();
         let answer = connection.send(request).await?;
         let took = started.elapsed();
-        if !is_success(&answer) {
-            return Err(wrong(&answer));
-        }
+        check(&answer)?;
         let mut record = shared.record();
         record.latencies.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         if record.latencies.len() % SAMPLE_EVERY == 1 && record.samples.len() < SAMPLES {
@@ -143,9 +141,10 @@ async fn exchange_again_and_again(address: SocketAddr, shared: Arc<Shared>) -> R
 }
 
 /// Whether it begins as a token's answer does.
-fn is_success(answer: &Answer<'_>) -> bool {
+pub(crate) fn check(answer: &Answer<'_>) -> Result<(), BenchError> {
     let token = answer.body.strip_prefix(br#"{"access_token":""#);
-    answer.status == 200 && token.is_some_and(|token| !token.starts_with(b"\""))
+    let is_success = answer.status == 200 && token.is_some_and(|token| !token.starts_with(b"\""));
+    if is_success { Ok(()) } else { Err(wrong(answer)) }
 }
 
 fn token<'a>(answer: &Answer<'a>) -> Result<&'a str, BenchError> {
@@ -159,7 +158,8 @@ fn wrong(answer: &Answer<'_>) -> BenchError {
     BenchError::Answer(format!("{}: {}", answer.status, String::from_utf8_lossy(answer.body)))
 }
 
-fn request(address: SocketAddr, subject_token: &str) -> Vec<u8> {
+/// A whole request for the exchange of this token.
+pub(crate) fn request(address: SocketAddr, subject_token: &str) -> Vec<u8> {
     let body = body(subject_token);
     let head = format!(
         "POST /token HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/x-www-form-urlencoded\r\n\

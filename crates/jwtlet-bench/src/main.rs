@@ -15,6 +15,7 @@ mod keep_alive;
 mod limit;
 mod load;
 mod measure;
+mod profile;
 mod report;
 mod row;
 mod scenario;
@@ -86,6 +87,8 @@ enum Role {
     /// The HTTP stack of the server with a fixed answer. Prints one line of JSON; ends with its input.
     #[command(hide = true)]
     Limit(limit::Options),
+    /// Counts the instructions of one warm exchange and compares them with the record in the repository.
+    Profile(profile::Options),
 }
 
 fn main() -> ExitCode {
@@ -95,6 +98,7 @@ fn main() -> ExitCode {
     let outcome = match cli.role {
         Some(Role::Fakes(options)) => run(Builder::new_multi_thread(), fakes::serve(options)).map(|()| true),
         Some(Role::Limit(options)) => run(Builder::new_multi_thread(), limit::serve(options)).map(|()| true),
+        Some(Role::Profile(options)) => run(Builder::new_current_thread(), profile::run(&options)),
         // One thread for all connections: what the load costs is taken from the server.
         None => run(Builder::new_current_thread(), suite::run(&cli.options)),
     };

@@ -3,7 +3,10 @@
 use std::{path::Path, time::Duration};
 
 use hdrhistogram::Histogram;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    process::Command,
+    time::{Instant, sleep},
+};
 
 use crate::{
     database::Database,
@@ -13,7 +16,7 @@ use crate::{
     load::Load,
     row::{Row, Used},
     scenario::{Scenario, Storage, Subject, Tuning, VaultKind},
-    server::Server,
+    server::{PATIENCE, Server},
     signer::Signer,
     usage::{cpu_time, machine_time, resident_mib},
     verify,
@@ -81,7 +84,8 @@ async fn server(
     let mut fakes = Fakes::start(latency_ms, scenario.tokens).await?;
     let signer = Signer::start(vault, &fakes.neighbours).await?;
     let database = Database::start(storage).await?;
-    let server = Server::start(binary, &fakes.neighbours, &signer, tuning, &database).await?;
+    let server =
+        Server::start(Command::new(binary), PATIENCE, &fakes.neighbours, &signer, tuning, &database).await?;
     database.fill().await?;
     let round_trip = signer.round_trip().await?;
     let load = Load::start(server.exchange, scenario.connections, &fakes.neighbours.subject_tokens)?;
