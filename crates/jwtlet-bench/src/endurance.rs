@@ -3,7 +3,10 @@
 use std::{path::Path, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    process::Command,
+    time::{Instant, sleep},
+};
 
 use crate::{
     catalog, environment,
@@ -12,6 +15,7 @@ use crate::{
     measure::requests,
     progress::Progress,
     scenario::{Scenario, Subject},
+    server,
     usage::resident_mib,
     verify,
     world::World,
@@ -50,7 +54,7 @@ pub(crate) async fn run(binary: &Path, exchanges: u64) -> Result<Endurance, Benc
     let Subject::Server(setup) = scenario.subject else {
         return Err(BenchError::Nothing);
     };
-    let world = World::start(&scenario, &setup, binary).await?;
+    let world = World::start(&scenario, &setup, Command::new(binary), server::PATIENCE).await?;
     let address = world.server.exchange;
     let process = world.server.process_id()?;
     let rss_before_mib = resident_mib(process)?;

@@ -72,6 +72,8 @@ pub(crate) enum BenchError {
     Proc(&'static str, u32, #[source] io::Error),
     #[error("{0} of process {1} has another form than expected")]
     ProcForm(&'static str, u32),
+    #[error("callgrind left no total in {0}")]
+    NoCount(PathBuf),
     #[error("PostgreSQL could not be used")]
     Postgres(#[from] jwtlet_testkit::PostgresError),
     #[error("a duration is not representable")]

@@ -40,7 +40,17 @@ impl KeepAlive {
 
     /// Sends a request, head and body, and reads the whole answer.
     pub(crate) async fn send(&mut self, request: &[u8]) -> Result<Answer<'_>, BenchError> {
-        self.stream.write_all(request).await.map_err(BenchError::Connection)?;
+        self.write(request).await?;
+        self.answer().await
+    }
+
+    /// Sends a request only.
+    pub(crate) async fn write(&mut self, request: &[u8]) -> Result<(), BenchError> {
+        self.stream.write_all(request).await.map_err(BenchError::Connection)
+    }
+
+    /// Reads the whole answer to the request that was sent last.
+    pub(crate) async fn answer(&mut self) -> Result<Answer<'_>, BenchError> {
         self.received.clear();
         let head = loop {
             self.read().await?;

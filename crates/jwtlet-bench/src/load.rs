@@ -208,9 +208,7 @@ async fn exchange_again_and_again(
         };
         let answer = connection.send(request).await?;
         let took = started.elapsed();
-        if !is_success(&answer) {
-            return Err(wrong(&answer));
-        }
+        check(&answer)?;
         let mut record = shared.record();
         record.latencies.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         if record.latencies.len() % SAMPLE_EVERY == 1 && record.samples.len() < SAMPLES {
@@ -222,9 +220,10 @@ async fn exchange_again_and_again(
 }
 
 /// Whether it begins as a token's answer does.
-fn is_success(answer: &Answer<'_>) -> bool {
+pub(crate) fn check(answer: &Answer<'_>) -> Result<(), BenchError> {
     let token = answer.body.strip_prefix(br#"{"access_token":""#);
-    answer.status == 200 && token.is_some_and(|token| !token.starts_with(b"\""))
+    let is_success = answer.status == 200 && token.is_some_and(|token| !token.starts_with(b"\""));
+    if is_success { Ok(()) } else { Err(wrong(answer)) }
 }
 
 fn token<'a>(answer: &Answer<'a>) -> Result<&'a str, BenchError> {

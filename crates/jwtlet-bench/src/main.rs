@@ -21,6 +21,7 @@ mod limit;
 mod load;
 mod look;
 mod measure;
+mod profile;
 mod progress;
 mod report;
 mod request;
@@ -113,6 +114,8 @@ enum Role {
     /// The HTTP stack of the server with a fixed answer. Prints one line of JSON; ends with its input.
     #[command(hide = true)]
     Limit(limit::Options),
+    /// Counts the instructions of one warm exchange and compares them with the record in the repository.
+    Profile(profile::Options),
 }
 
 fn main() -> ExitCode {
@@ -127,6 +130,7 @@ fn main() -> ExitCode {
             run(Builder::new_current_thread(), disturbance::serve(options)).map(|()| true)
         }
         Some(Role::Compare { first, second }) => compare::run(&first, &second),
+        Some(Role::Profile(options)) => run(Builder::new_current_thread(), profile::run(&options)),
         // One thread for all connections: what the load costs is taken from the server.
         None => run(Builder::new_current_thread(), suite::run(&cli.options)),
     };

@@ -7,7 +7,7 @@ use std::{
 
 use hdrhistogram::Histogram;
 use jwtlet_testkit::KeyType;
-use tokio::time::sleep;
+use tokio::{process::Command, time::sleep};
 
 use crate::{
     disturbance::Disturber,
@@ -20,6 +20,7 @@ use crate::{
     request::request,
     row::Row,
     scenario::{Order, Pace, Scenario, Setup, Subject},
+    server::PATIENCE,
     usage::resident_mib,
     verify,
     world::World,
@@ -98,7 +99,7 @@ async fn server(
         Pace::Closed => None,
         Pace::HalfOf(row) => Some(known.per_second.ok_or(BenchError::NoReference(row))? / 2.0),
     };
-    let mut world = World::start(scenario, setup, binary).await?;
+    let mut world = World::start(scenario, setup, Command::new(binary), PATIENCE).await?;
     let round_trip = world.signer.round_trip().await?;
     let address = world.server.exchange;
     let neighbours = &world.fakes.neighbours;

@@ -103,6 +103,8 @@ pub(crate) enum Tuning {
     Unbatched,
     /// The same, and one TokenReview for each exchange.
     Plain,
+    /// The defaults on a server that is slowed down fifty times: what is cached stays, and nothing is given up.
+    Profiled,
 }
 
 impl Tuning {
@@ -111,6 +113,7 @@ impl Tuning {
             Self::Default => "defaults",
             Self::Unbatched => "batching off",
             Self::Plain => "cache and batching off",
+            Self::Profiled => "no limits of time",
         }
     }
 
@@ -119,6 +122,7 @@ impl Tuning {
         match self {
             Self::Default | Self::Unbatched => "",
             Self::Plain => "review_cache_ttl = \"0s\"\nmax_concurrent_reviews = 1024\n",
+            Self::Profiled => "review_cache_ttl = \"5m\"\nrequest_timeout = \"5m\"\n",
         }
     }
 
@@ -127,6 +131,7 @@ impl Tuning {
         match self {
             Self::Default => "",
             Self::Unbatched | Self::Plain => "max_batch = 1\nmax_in_flight = 256\n",
+            Self::Profiled => "request_timeout = \"5m\"\n",
         }
     }
 }

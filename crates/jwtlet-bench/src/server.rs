@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
     process::{Child, Command},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
@@ -29,8 +29,8 @@ use crate::{
     signer::Signer,
 };
 
-/// How long the server may take to become ready.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a server that runs at its own speed may take to become ready.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How many records are sent to the management API at a time.
 const RECORDS: usize = 1000;
@@ -54,8 +54,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Starts the program of this command, which may be one around the server, and waits until it is ready.
     pub(crate) async fn start(
-        binary: &Path,
+        mut command: Command,
+        patience: Duration,
         neighbours: &Neighbours,
         signer: &Signer,
         tuning: Tuning,
@@ -70,7 +72,7 @@ impl Server {
         let text = config_text(files.path(), (exchange, management), neighbours, signer, tuning, database);
         fs::write(&config, text).map_err(failed)?;
         let log = fs::File::create(files.path().join("log")).map_err(failed)?;
-        let child = Command::new(binary)
+        let child = command
             .arg(&config)
             // One line for each exchange is a choice of the operator's; here it would measure the disk.
             .env("RUST_LOG", "warn")
@@ -81,7 +83,7 @@ impl Server {
             .spawn()
             .map_err(failed)?;
         let mut server = Self { child, exchange, management, files };
-        server.wait_until_ready().await?;
+        server.wait_until_ready(patience).await?;
         Ok(server)
     }
 
@@ -99,8 +101,36 @@ impl Server {
         issuer(self.exchange)
     }
 
-    async fn wait_until_ready(&mut self) -> Result<(), BenchError> {
-        let deadline = Instant::now() + PATIENCE;
+    /// Keeps it from running until [`Self::resume`].
+    pub(crate) async fn stop(&self) -> Result<(), BenchError> {
+        self.signal("-STOP").await
+    }
+
+    /// Lets it run again.
+    pub(crate) async fn resume(&self) -> Result<(), BenchError> {
+        self.signal("-CONT").await
+    }
+
+    /// Tells it to end, and waits until it has.
+    pub(crate) async fn terminate(mut self, patience: Duration) -> Result<(), BenchError> {
+        self.signal("-TERM").await?;
+        match timeout(patience, self.child.wait()).await {
+            Ok(Ok(status)) if status.success() => Ok(()),
+            _ => Err(BenchError::ServerEnded(self.log())),
+        }
+    }
+
+    async fn signal(&self, name: &str) -> Result<(), BenchError> {
+        let failed = |cause| BenchError::Spawn("kill", cause);
+        let process = self.process_id()?.to_string();
+        let mut command = Command::new("sh");
+        let status =
+            command.args(["-c", "kill \"$@\"", "kill", name, &process]).status().await.map_err(failed)?;
+        if status.success() { Ok(()) } else { Err(BenchError::ServerEnded(self.log())) }
+    }
+
+    async fn wait_until_ready(&mut self, patience: Duration) -> Result<(), BenchError> {
+        let deadline = Instant::now() + patience;
         loop {
             let request = client::get(self.exchange, "/readyz")?;
             if client::call("GET /readyz", self.exchange, request, StatusCode::OK).await.is_ok() {
@@ -110,7 +140,7 @@ impl Server {
                 return Err(BenchError::ServerEnded(self.log()));
             }
             if Instant::now() >= deadline {
-                return Err(BenchError::NotReady(PATIENCE, self.log()));
+                return Err(BenchError::NotReady(patience, self.log()));
             }
             sleep(Duration::from_millis(20)).await;
         }
@@ -224,31 +254,38 @@ key_name = "{KEY}"
 
 /// The binary to measure: the given one, or the one next to this program, brought up to date first.
 pub(crate) async fn binary(given: Option<&Path>) -> Result<PathBuf, BenchError> {
-    let failed = |cause| BenchError::Spawn("cargo", cause);
-    let path = if let Some(path) = given {
-        path.to_owned()
-    } else {
-        let program = std::env::current_exe().map_err(failed)?;
-        build(&program).await?;
-        program.with_file_name("jwtlet-server")
-    };
+    if let Some(path) = given {
+        return existing(path.to_owned());
+    }
+    let directory = own_directory()?;
+    let profile = directory.file_name().and_then(|name| name.to_str()).ok_or(BenchError::Build)?;
+    build(&directory, if profile == "debug" { "dev" } else { profile }).await
+}
+
+/// The release build in the target directory of this program, however that is built, brought up to date first.
+pub(crate) async fn release_binary() -> Result<PathBuf, BenchError> {
+    build(&own_directory()?.with_file_name("release"), "release").await
+}
+
+/// A binary that was built before.
+pub(crate) fn existing(path: PathBuf) -> Result<PathBuf, BenchError> {
     if path.is_file() { Ok(path) } else { Err(BenchError::NoServer(path)) }
 }
 
-/// Builds the server with the profile and in the directory of this program. Takes no time when nothing changed.
-async fn build(program: &Path) -> Result<(), BenchError> {
-    let (Some(profile), Some(target)) = (program.parent(), program.ancestors().nth(2)) else {
-        return Err(BenchError::Build);
-    };
-    let profile = profile.file_name().and_then(|name| name.to_str()).ok_or(BenchError::Build)?;
+fn own_directory() -> Result<PathBuf, BenchError> {
+    let program = std::env::current_exe().map_err(|cause| BenchError::Spawn("cargo", cause))?;
+    program.parent().map(Path::to_owned).ok_or(BenchError::Build)
+}
+
+/// Builds the server with this profile, whose results are in this directory. Takes no time when nothing changed.
+async fn build(directory: &Path, profile: &str) -> Result<PathBuf, BenchError> {
+    let target = directory.parent().ok_or(BenchError::Build)?;
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--package", "jwtlet-server", "--profile"])
-        .arg(if profile == "debug" { "dev" } else { profile })
-        .arg("--target-dir")
+        .args(["build", "--package", "jwtlet-server", "--profile", profile, "--target-dir"])
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
         .await
         .map_err(|cause| BenchError::Spawn("cargo", cause))?;
-    if status.success() { Ok(()) } else { Err(BenchError::Build) }
+    if status.success() { existing(directory.join("jwtlet-server")) } else { Err(BenchError::Build) }
 }

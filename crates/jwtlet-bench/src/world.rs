@@ -1,6 +1,8 @@
 //! Everybody that a row needs: neighbours, database, and a server that is ready and knows its policy.
 
-use std::path::Path;
+use std::time::Duration;
+
+use tokio::process::Command;
 
 use crate::{
     database::Database,
@@ -21,13 +23,20 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) async fn start(scenario: &Scenario, setup: &Setup, binary: &Path) -> Result<Self, BenchError> {
+    /// Starts all of them. The command is that of the server, and `patience` how long it may take to become ready.
+    pub(crate) async fn start(
+        scenario: &Scenario,
+        setup: &Setup,
+        command: Command,
+        patience: Duration,
+    ) -> Result<Self, BenchError> {
         let Scenario { clients, tokens, .. } = *scenario;
         let options = fakes::Options { latency_ms: setup.latency_ms, clients, tokens, key: setup.key };
         let fakes = Fakes::start(options).await?;
         let signer = Signer::start(setup.vault, &fakes.neighbours).await?;
         let database = Database::start(setup.storage).await?;
-        let server = Server::start(binary, &fakes.neighbours, &signer, setup.tuning, &database).await?;
+        let server =
+            Server::start(command, patience, &fakes.neighbours, &signer, setup.tuning, &database).await?;
         let others = database.fill(setup.others).await?;
         let policy = Policy { clients, others, scopes: environment::scopes(scenario.scopes) };
         server.seed(&fakes.neighbours, &policy).await?;
