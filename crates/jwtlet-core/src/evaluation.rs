@@ -78,10 +78,8 @@ pub fn evaluate<'p>(
     profile: &TokenProfile,
     now: Timestamp,
 ) -> Result<Granted<'p>, Refusal> {
-    let mapping = policy.map(Policy::mapping);
-    let grant = decide(mapping, wanted.scopes, wanted.audiences, &profile.default_audience, now)?;
-    let granted =
-        policy.into_iter().flat_map(|policy| grant.scopes.iter().filter_map(|scope| policy.scope(scope)));
+    let grant = decide(policy, wanted.scopes, wanted.audiences, &profile.default_audience, now)?;
+    let granted = policy.into_iter().flat_map(|policy| policy.each_scope(wanted.scopes).flatten());
     let scope_claims = MergedClaims::merge(granted, &profile.claim_rules)?;
     Ok(Granted { grant, scope_claims })
 }

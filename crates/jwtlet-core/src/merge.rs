@@ -36,8 +36,10 @@ pub struct ClaimConflict {
 pub struct MergedClaims<'a> {
     /// In the order of first occurrence.
     entries: Vec<Entry<'a>>,
-    /// Where a claim stands among them, of those that came before the mapping that is added. A thousand scopes may bring
-    /// a thousand claims each.
+    /// How many of them came before the mapping that is added. No mapping names a claim twice, so it is not compared with
+    /// itself.
+    before: usize,
+    /// Where they stand; empty while they are few. A thousand scopes may bring a thousand claims each.
     positions: HashMap<&'a str, usize>,
 }
 
@@ -105,7 +107,6 @@ impl<'a> MergedClaims<'a> {
     ) -> Result<Self, ClaimConflict> {
         let mut merged = Self::default();
         for mapping in mappings {
-            // No mapping names a claim twice, so the most frequent case, a single mapping, needs no index.
             merged.index();
             for (claim, value) in mapping.claims() {
                 if !rules.is_reserved(claim) {
@@ -123,8 +124,12 @@ impl<'a> MergedClaims<'a> {
         value: &'a Value,
         rules: &ClaimRules,
     ) -> Result<(), ClaimConflict> {
-        let known = self.positions.get(claim).and_then(|position| self.entries.get_mut(*position));
-        let Some(entry) = known else {
+        let known = if self.positions.is_empty() {
+            self.entries.iter().take(self.before).position(|entry| entry.claim == claim)
+        } else {
+            self.positions.get(claim).copied()
+        };
+        let Some(entry) = known.and_then(|position| self.entries.get_mut(position)) else {
             let value = Merged::new(value, rules.is_space_delimited(claim));
             self.entries.push(Entry { claim, first: scope, value });
             return Ok(());
@@ -138,6 +143,10 @@ impl<'a> MergedClaims<'a> {
 
     /// Makes all claims known that came so far.
     fn index(&mut self) {
+        self.before = self.entries.len();
+        if self.before < FEW {
+            return;
+        }
         let fresh = self.entries.iter().enumerate().skip(self.positions.len());
         self.positions.extend(fresh.map(|(position, entry)| (entry.claim, position)));
     }

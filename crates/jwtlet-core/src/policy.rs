@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use crate::{Audience, Scope, mapping::ResourceMapping};
+use crate::{Audience, Scope, store::Policy};
 
 /// What the token will say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,17 +61,18 @@ impl<T: std::fmt::Display> std::fmt::Display for Words<'_, T> {
 /// # Errors
 /// The first rule that refuses, in the order: mapping, expiry, scopes, audience.
 pub fn decide(
-    mapping: Option<&ResourceMapping>,
+    policy: Option<&Policy>,
     scopes: &[Scope],
     audiences: &[Audience],
     default_audience: &Audience,
     now: Timestamp,
 ) -> Result<Grant, Denial> {
-    let mapping = mapping.ok_or(Denial::NoMapping)?;
+    let policy = policy.ok_or(Denial::NoMapping)?;
+    let mapping = policy.mapping();
     if let Some(expires_at) = mapping.expires_at().filter(|expires_at| *expires_at <= now) {
         return Err(Denial::Expired(expires_at));
     }
-    let outside = excluded(scopes, |scope| mapping.scopes().contains(scope));
+    let outside = policy.not_granted(scopes);
     if !outside.is_empty() {
         return Err(Denial::ScopesNotGranted(outside));
     }
@@ -96,12 +97,8 @@ fn decide_audiences(
             Err(Denial::DefaultAudienceNotAllowed(default.clone()))
         };
     }
-    let outside = excluded(requested, is_allowed);
+    let outside: Vec<_> = requested.iter().filter(|audience| !is_allowed(audience)).cloned().collect();
     if outside.is_empty() { Ok(requested.to_vec()) } else { Err(Denial::AudiencesNotAllowed(outside)) }
-}
-
-fn excluded<T: Clone>(requested: &[T], is_allowed: impl Fn(&T) -> bool) -> Vec<T> {
-    requested.iter().filter(|item| !is_allowed(item)).cloned().collect()
 }
 
 #[cfg(test)]
@@ -109,7 +106,10 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::{ClientIdentifier, ParticipantContext, mapping::MappingKey};
+    use crate::{
+        ClientIdentifier, ParticipantContext,
+        mapping::{MappingKey, ResourceMapping},
+    };
 
     const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
@@ -134,7 +134,8 @@ mod tests {
     }
 
     fn ask(mapping: &ResourceMapping, wanted: &[&str], audience: &[&str]) -> Result<Grant, Denial> {
-        decide(Some(mapping), &scopes(wanted), &audiences(audience), &default(), NOW)
+        let policy = Policy::new(mapping.clone(), Vec::new());
+        decide(Some(&policy), &scopes(wanted), &audiences(audience), &default(), NOW)
     }
 
     #[test]
@@ -196,7 +197,8 @@ mod tests {
                 if allowed.is_empty() { *audience == default() } else { allowed.contains(audience) }
             };
             let wanted = if requested.is_empty() { vec![default()] } else { requested.clone() };
-            match decide(Some(&mapping), &[], &requested, &default(), NOW) {
+            let policy = Policy::new(mapping, Vec::new());
+            match decide(Some(&policy), &[], &requested, &default(), NOW) {
                 Ok(grant) => {
                     prop_assert!(wanted.iter().all(allows));
                     prop_assert_eq!(grant.audiences, wanted);
@@ -213,8 +215,11 @@ mod tests {
             let key = mapping(&[], vec![]).key().clone();
             let narrow = ResourceMapping::new(key.clone(), scopes(&granted), vec![]).unwrap();
             let wide = ResourceMapping::new(key, scopes(&[granted, extra].concat()), vec![]).unwrap();
-            let decide = |mapping| decide(Some(mapping), &scopes(&wanted), &[], &default(), NOW).is_ok();
-            prop_assert!(!decide(&narrow) || decide(&wide));
+            let decide = |mapping| {
+                let policy = Policy::new(mapping, Vec::new());
+                decide(Some(&policy), &scopes(&wanted), &[], &default(), NOW).is_ok()
+            };
+            prop_assert!(!decide(narrow) || decide(wide));
         }
     }
 }

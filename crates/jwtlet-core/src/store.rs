@@ -107,14 +107,21 @@ pub struct Revision {
 pub struct Policy {
     mapping: ResourceMapping,
     scopes: Vec<Arc<ScopeMapping>>,
+    /// The scopes of the mapping that have no scope mapping, sorted.
+    unmapped: Vec<Scope>,
 }
 
 impl Policy {
-    /// A resource mapping with the scope mappings of its scopes, in any order, as far as there are any.
+    /// A resource mapping with the scope mappings of its scopes, in any order, as far as there are any. Those of other
+    /// scopes are left out.
     #[must_use]
     pub fn new(mapping: ResourceMapping, mut scopes: Vec<Arc<ScopeMapping>>) -> Self {
+        let mut unmapped = mapping.scopes().to_vec();
+        unmapped.sort_unstable();
+        scopes.retain(|scope| unmapped.binary_search(scope.scope()).is_ok());
         scopes.sort_unstable_by(|a, b| a.scope().cmp(b.scope()));
-        Self { mapping, scopes }
+        unmapped.retain(|scope| position(&scopes, scope).is_none());
+        Self { mapping, scopes, unmapped }
     }
 
     /// The mapping of the client and the participant context, expired or not.
@@ -132,9 +139,35 @@ impl Policy {
     /// The mapping of a scope, if there is one.
     #[must_use]
     pub fn scope(&self, scope: &Scope) -> Option<&ScopeMapping> {
-        let position = self.scopes.binary_search_by(|mapping| mapping.scope().cmp(scope)).ok()?;
-        Some(&self.scopes[position])
+        Some(&self.scopes[position(&self.scopes, scope)?])
     }
+
+    /// The mapping of each of these scopes, where there is one. It costs least when they are sorted, which most requests
+    /// that name many are.
+    pub fn each_scope<'p>(&'p self, scopes: &[Scope]) -> impl Iterator<Item = Option<&'p ScopeMapping>> {
+        let mut next = 0;
+        scopes.iter().map(move |scope| {
+            let is_next = self.scopes.get(next).is_some_and(|mapping| mapping.scope() == scope);
+            let position = if is_next { next } else { position(&self.scopes, scope)? };
+            next = position + 1;
+            Some(&*self.scopes[position])
+        })
+    }
+
+    /// Which of these scopes the resource mapping does not have.
+    #[must_use]
+    pub fn not_granted(&self, scopes: &[Scope]) -> Vec<Scope> {
+        let unknown = scopes.iter().zip(self.each_scope(scopes)).filter(|(_, mapping)| mapping.is_none());
+        unknown
+            .map(|(scope, _)| scope)
+            .filter(|scope| self.unmapped.binary_search(scope).is_err())
+            .cloned()
+            .collect()
+    }
+}
+
+fn position(sorted: &[Arc<ScopeMapping>], scope: &Scope) -> Option<usize> {
+    sorted.binary_search_by(|mapping| mapping.scope().cmp(scope)).ok()
 }
 
 /// How old the policy of an exchange may be.

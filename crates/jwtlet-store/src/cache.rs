@@ -56,7 +56,8 @@ impl PolicyCache {
             return None;
         }
         let policy = self.entries.get(key)?;
-        requested.iter().all(|scope| policy.scope(scope).is_some()).then_some(policy)
+        let has_all = policy.each_scope(requested).all(|mapping| mapping.is_some());
+        has_all.then_some(policy)
     }
 
     /// What to pass to [`PolicyCache::insert`] for what is read from now on.

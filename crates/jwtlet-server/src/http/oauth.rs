@@ -14,6 +14,7 @@ use jwtlet_core::{
     exchange::Issued,
     mapping::{MAX_AUDIENCES, MAX_SCOPES},
 };
+use memchr::memchr_iter;
 use tracing::info;
 use uuid::Uuid;
 
@@ -223,8 +224,10 @@ fn parse_scopes(form: &Form<'_>) -> Result<Vec<Scope>, OAuthError> {
     let Some(text) = form.optional("scope")? else {
         return Ok(Vec::new());
     };
-    let mut seen = HashSet::new();
-    let mut scopes = Vec::new();
+    // Room for all of them at once, as far as so many are allowed.
+    let words = (memchr_iter(b' ', text.as_bytes()).count() + 1).min(MAX_SCOPES);
+    let mut seen = HashSet::with_capacity(words);
+    let mut scopes = Vec::with_capacity(words);
     for word in text.split(' ') {
         if word.is_empty() {
             return Err(invalid("scope must be words with a single space between them".to_owned()));
