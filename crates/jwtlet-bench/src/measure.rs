@@ -13,7 +13,7 @@ use crate::{
     disturbance::Disturber,
     environment,
     error::BenchError,
-    fakes::{self, Fakes, Neighbours},
+    fakes::{self, Counters, Fakes, Neighbours},
     limit::Limit,
     load::{Load, Requests},
     look::{Used, Watched},
@@ -100,7 +100,6 @@ async fn server(
         Pace::HalfOf(row) => Some(known.per_second.ok_or(BenchError::NoReference(row))? / 2.0),
     };
     let mut world = World::start(scenario, setup, Command::new(binary), PATIENCE).await?;
-    let round_trip = world.signer.round_trip().await?;
     let address = world.server.exchange;
     let neighbours = &world.fakes.neighbours;
     let mut disturber = match scenario.disturbance {
@@ -125,7 +124,9 @@ async fn server(
     }
     let scopes = environment::scopes(scenario.scopes);
     verify::verify(address, &world.server.issuer(), setup.key, &scopes, &record.samples).await?;
+    let signatures_per_call = used.counted.as_ref().map_or(1, Counters::signatures_per_call);
     let row = Row::new(scenario, &latencies, &used)?;
+    let round_trip = world.signer.round_trip(signatures_per_call).await?;
     Ok(Row {
         server_rss_mib: resident,
         vault_round_trip_ms: Some(round_trip.as_secs_f64() * 1e3),

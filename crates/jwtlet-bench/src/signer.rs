@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderValue, Method};
 use jwtlet_testkit::OpenBao;
 use serde_json::json;
@@ -17,6 +18,8 @@ use crate::{
 
 /// How often the round trip is measured; the median counts.
 const ROUND_TRIPS: usize = 31;
+/// About what is signed for a token with one scope.
+const MESSAGE_BYTES: usize = 500;
 
 /// Where the server signs.
 pub(crate) struct Signer {
@@ -46,14 +49,15 @@ impl Signer {
         self.openbao.as_ref().map(OpenBao::process_id)
     }
 
-    /// How long a single signature takes with nobody else asking: the latency that was set, the signature, and
-    /// the call itself.
-    pub(crate) async fn round_trip(&self) -> Result<Duration, BenchError> {
+    /// How long a call for so many signatures takes with nobody else asking: the latency that was set, the signatures,
+    /// and the call itself.
+    pub(crate) async fn round_trip(&self, signatures: usize) -> Result<Duration, BenchError> {
         let address: SocketAddr =
             self.url.trim_start_matches("http://").parse().map_err(|_| BenchError::Mute("the Vault"))?;
         let mut connection = Connection::open(address).await?;
         let token = HeaderValue::try_from(&self.token).map_err(http::Error::from)?;
-        let body = json!({"input": "YmVuY2g=", "key_version": 1, "marshaling_algorithm": "jws"});
+        let messages = vec![json!({"input": STANDARD.encode([0; MESSAGE_BYTES])}); signatures];
+        let body = json!({"batch_input": messages, "key_version": 1, "marshaling_algorithm": "jws"});
         let mut times = Vec::with_capacity(ROUND_TRIPS);
         for _ in 0..ROUND_TRIPS {
             let mut request = post_json(address, &format!("/v1/transit/sign/{KEY}"), &body)?;
@@ -63,7 +67,7 @@ impl Signer {
             times.push(started.elapsed());
             if !status.is_success() {
                 let body = String::from_utf8_lossy(&body).into_owned();
-                return Err(BenchError::Refused { call: "the signature for the round trip", status, body });
+                return Err(BenchError::Refused { call: "the signatures for the round trip", status, body });
             }
         }
         times.sort_unstable();

@@ -155,7 +155,7 @@ async fn serve(socket: std::net::TcpListener, api: Api, stop: CancellationToken)
         .handle(handle.clone())
         .http1_only()
         .accept_error_handler(|_, error| warn!(%error, "a connection was not accepted"));
-    server.http_builder().http1().header_read_timeout(HEADER_TIMEOUT);
+    server.http_builder().http1().header_read_timeout(HEADER_TIMEOUT).writev(false);
     let serving = server.serve(Shared::new(service_fn(move |request| api.clone().answer(request))));
     tokio::pin!(serving);
     tokio::select! {
