@@ -16,6 +16,7 @@ use axum::{
     BoxError, Router,
     body::{Bytes, HttpBody},
     extract::Request,
+    http::{HeaderValue, header},
     response::Response,
 };
 use tower::Service;
@@ -31,11 +32,17 @@ pub(crate) type OnPanic = fn(Box<dyn Any + Send>) -> Response;
 pub(crate) struct Api {
     router: Router,
     panicked: OnPanic,
+    product: Option<HeaderValue>,
 }
 
 impl Api {
     pub(super) fn new(router: Router, panicked: OnPanic) -> Self {
-        Self { router, panicked }
+        Self { router, panicked, product: None }
+    }
+
+    /// With a `Server` header in every answer.
+    pub(super) fn named(self, product: HeaderValue) -> Self {
+        Self { product: Some(product), ..self }
     }
 
     /// Answers one request.
@@ -56,6 +63,9 @@ impl Api {
         })?;
         span.in_scope(|| debug!(status = response.status().as_u16(), "answered"));
         id.write(response.headers_mut());
+        if let Some(product) = self.product {
+            response.headers_mut().insert(header::SERVER, product);
+        }
         Ok(response)
     }
 }
@@ -72,12 +82,7 @@ async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Box<dyn Any + S
 
 #[cfg(test)]
 mod tests {
-    use axum::{
-        body::Body,
-        http::{HeaderValue, StatusCode},
-        response::IntoResponse,
-        routing::get,
-    };
+    use axum::{body::Body, http::StatusCode, response::IntoResponse, routing::get};
 
     use super::*;
 
