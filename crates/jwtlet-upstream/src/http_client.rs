@@ -102,6 +102,12 @@ impl std::fmt::Debug for Answer {
 }
 
 impl Answer {
+    /// The body as it came.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The body as JSON of this form.
     ///
     /// # Errors

@@ -19,7 +19,9 @@ impl Hash {
     /// What the first record has for the hash of its predecessor: zeros.
     pub const GENESIS: Self = Self([0; 32]);
 
-    pub(super) fn of(text: &str) -> Self {
+    /// The hash of a record's text.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
         Self(bytes)

@@ -18,6 +18,7 @@ use axum::{
     BoxError, Router,
     body::{Bytes, HttpBody},
     extract::Request,
+    http::{HeaderValue, header},
     response::Response,
 };
 use tower::Service as _;
@@ -35,11 +36,17 @@ pub(crate) struct Api {
     /// What answers exchanges, in the API that has them.
     exchanges: Option<Arc<Service>>,
     panicked: OnPanic,
+    product: Option<HeaderValue>,
 }
 
 impl Api {
     pub(super) fn new(router: Router, exchanges: Option<Arc<Service>>, panicked: OnPanic) -> Self {
-        Self { router, exchanges, panicked }
+        Self { router, exchanges, panicked, product: None }
+    }
+
+    /// With a `Server` header in every answer.
+    pub(super) fn named(self, product: HeaderValue) -> Self {
+        Self { product: Some(product), ..self }
     }
 
     /// Answers one request.
@@ -68,6 +75,9 @@ impl Api {
         let mut response = routed.unwrap_or_else(|panic| Ok(span.in_scope(|| (self.panicked)(panic))))?;
         span.in_scope(|| debug!(status = response.status().as_u16(), "answered"));
         id.write(response.headers_mut());
+        if let Some(product) = self.product {
+            response.headers_mut().insert(header::SERVER, product);
+        }
         Ok(response)
     }
 }
@@ -79,12 +89,7 @@ fn caught<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<Result<T, Box<dyn Any + Sen
 
 #[cfg(test)]
 mod tests {
-    use axum::{
-        body::Body,
-        http::{HeaderValue, StatusCode},
-        response::IntoResponse,
-        routing::get,
-    };
+    use axum::{body::Body, http::StatusCode, response::IntoResponse, routing::get};
 
     use super::*;
 

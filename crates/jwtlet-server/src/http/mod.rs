@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Router,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode},
     routing::{any, get},
 };
 use jwtlet_core::{Audience, ClientIdentifier, Exchange, role::Role};
@@ -40,6 +40,10 @@ pub(crate) struct Service {
     pub(crate) review: Mutex<()>,
 }
 
+/// What the management API says in `Server`, so that the administration command knows whom it talks to. The exchange API
+/// does not tell the whole cluster its version.
+const PRODUCT: HeaderValue = HeaderValue::from_static(concat!("jwtlet-server/", env!("CARGO_PKG_VERSION")));
+
 /// The exchange API: `/token`, keys, discovery, probes.
 pub(crate) fn exchange_api(service: Arc<Service>) -> Api {
     let router = Router::new()
@@ -54,7 +58,7 @@ pub(crate) fn exchange_api(service: Arc<Service>) -> Api {
 pub(crate) fn management_api(service: Arc<Service>) -> Api {
     let router =
         Router::new().nest("/api/v1", management::router()).route("/readyz", get(probe::ready_with_reasons));
-    Api::new(finish(router, service), None, error::management_panicked)
+    Api::new(finish(router, service), None, error::management_panicked).named(PRODUCT)
 }
 
 fn finish(router: Router<Arc<Service>>, service: Arc<Service>) -> Router {

@@ -229,3 +229,14 @@ async fn probes_need_no_token() {
         assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/plain; charset=utf-8")));
     }
 }
+
+#[tokio::test]
+async fn the_management_api_tells_the_version_and_the_exchange_api_does_not() {
+    let server = Harness::start().await;
+    let url = format!("{}/api/v1/mappings", server.management);
+    let refused = Answer::of(server.http.get(url)).await;
+    assert_eq!(refused.header("server"), Some(concat!("jwtlet-server/", env!("CARGO_PKG_VERSION"))));
+    for path in ["/livez", "/.well-known/jwks.json", "/nothing"] {
+        assert_eq!(server.get(path).await.header("server"), None, "{path}");
+    }
+}

@@ -1,0 +1,175 @@
+//! Why a command did not do what it was asked: what happened, what to do about it, and the exit status.
+
+use std::{io, path::PathBuf};
+
+use jiff::Timestamp;
+use jwtlet_upstream::HttpError;
+
+use crate::{credentials::CredentialsError, exit::Exit, input::InputError, port::Port};
+
+/// A failure. `Display` says what happened, [`Error::help`] what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("no address of the {0} is given")]
+    NoServer(Port),
+    #[error("the address of the {port} cannot be used: {rule}")]
+    Address { port: Port, rule: &'static str },
+    #[error("the {port} at {url} cannot be reached")]
+    Unreachable { port: Port, url: String, source: HttpError },
+    #[error("the {port} at {url} did not answer in time")]
+    TimedOut { port: Port, url: String, source: HttpError },
+    #[error("the certificate of {url} is not trusted")]
+    Untrusted { url: String, source: HttpError },
+    #[error("{url} does not speak TLS")]
+    NotTls { url: String, source: HttpError },
+    #[error("the certificate authorities cannot be used")]
+    Authorities { source: HttpError },
+    #[error("{url} is the {} of jwtlet, not its {expected}", .expected.other())]
+    WrongPort { expected: Port, url: String },
+    #[error("{url} does not answer as the {expected} of jwtlet does (status {status})")]
+    NotJwtlet { expected: Port, url: String, status: u16 },
+    #[error("the server at {url} ({}) does not know {path}", known(.version.as_deref()))]
+    TooOld { url: String, path: String, version: Option<String> },
+    #[error("the server cannot answer now: {status}, {detail} (request {request_id})")]
+    Unavailable { status: u16, detail: String, retry_after: Option<u64>, request_id: String },
+    #[error("the answer of {url} cannot be understood")]
+    Nonsense { url: String, source: HttpError },
+    #[error("the answer of {url} cannot be understood: {missing} is missing")]
+    Incomplete { url: String, missing: &'static str },
+    #[error("there is no token for the {port}")]
+    NoToken { port: Port, source: CredentialsError },
+    #[error("the token for the {port} expired at {at}")]
+    TokenExpired { port: Port, at: Timestamp },
+    #[error("the token for the {port} is refused: {detail}")]
+    TokenRefused { port: Port, detail: String, audiences: Vec<String> },
+    #[error("the call is not permitted: {detail}")]
+    RoleMissing { detail: String },
+    #[error("the server refuses the request: {status}, {detail}")]
+    Refused { status: u16, detail: String },
+    #[error("{detail}")]
+    NotFound { detail: String },
+    #[error("{detail}")]
+    Exists { detail: String },
+    #[error("the record was changed since it was read: {detail}")]
+    Changed { detail: String },
+    #[error("the exchange is refused: {code}: {description}")]
+    Denied { code: String, description: String },
+    #[error(transparent)]
+    Input(#[from] InputError),
+    #[error("the token {0}")]
+    NotAToken(jwtlet_core::subject::Rejection),
+    #[error("{0} looks like a token: a token does not belong on the command line, where others can read it")]
+    TokenInArguments(&'static str),
+    #[error("cannot read {path}")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
+    /// Whoever read standard output has seen enough.
+    #[error("standard output was closed")]
+    Closed,
+}
+
+fn known(version: Option<&str>) -> &str {
+    version.unwrap_or("of an unknown version")
+}
+
+impl Error {
+    /// The exit status.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::NoServer(_) | Self::Address { .. } => Exit::NoServer,
+            Self::Unreachable { .. } | Self::TimedOut { .. } => Exit::Unreachable,
+            Self::Untrusted { .. } | Self::NotTls { .. } | Self::Authorities { .. } => Exit::Untrusted,
+            Self::WrongPort { .. } | Self::NotJwtlet { .. } => Exit::WrongPort,
+            Self::TooOld { .. } => Exit::TooOld,
+            Self::Unavailable { .. } => Exit::Unavailable,
+            Self::Nonsense { .. } | Self::Incomplete { .. } => Exit::Nonsense,
+            Self::NoToken { .. } => Exit::NoToken,
+            Self::TokenExpired { .. } => Exit::TokenExpired,
+            Self::TokenRefused { .. } => Exit::TokenRefused,
+            Self::RoleMissing { .. } => Exit::RoleMissing,
+            Self::Refused { .. } => Exit::Refused,
+            Self::NotFound { .. } => Exit::NotFound,
+            Self::Exists { .. } => Exit::Exists,
+            Self::Changed { .. } => Exit::Changed,
+            Self::Denied { .. } => Exit::Denied,
+            Self::Input(_) | Self::TokenInArguments(_) | Self::Read { .. } => Exit::Usage,
+            Self::NotAToken(_) => Exit::No,
+            Self::Output(_) => Exit::Output,
+            Self::Closed => Exit::Success,
+        }
+    }
+
+    /// What to do about it, where the message itself does not say so.
+    pub(crate) fn help(&self) -> Option<String> {
+        let text = match self {
+            Self::NoServer(port) => {
+                format!(
+                    "give {} URL or set {}; an example is {}",
+                    port.flag(),
+                    port.variable(),
+                    port.example()
+                )
+            }
+            Self::Address { port, .. } => {
+                format!("write it like {} in {} or {}", port.example(), port.flag(), port.variable())
+            }
+            Self::Unreachable { port, .. } => format!(
+                "check the address in {} and that the server runs; outside the cluster, `kubectl port-forward` makes it reachable",
+                port.flag()
+            ),
+            Self::TimedOut { .. } => "try again, or allow more time with --timeout".into(),
+            Self::Untrusted { .. } => {
+                "name the certificate authority that signed it with --ca-file FILE (JWTLET_CA_FILE), and use a host name that the certificate has".into()
+            }
+            Self::NotTls { .. } => "write the address with http://, or put TLS in front of the server".into(),
+            Self::Authorities { .. } => "--ca-file (JWTLET_CA_FILE) needs a file with PEM certificates".into(),
+            Self::WrongPort { expected, .. } => {
+                format!("give the address of the {expected} with {} ({})", expected.flag(), expected.variable())
+            }
+            Self::NotJwtlet { expected, .. } => {
+                format!("check the address in {} ({})", expected.flag(), expected.variable())
+            }
+            Self::TooOld { .. } => {
+                format!("update the server to {} or newer, or use the command of its version", crate::VERSION)
+            }
+            Self::Unavailable { retry_after: Some(seconds), .. } => {
+                format!("try again in {seconds} s; `jwtlet doctor` says what is in the way")
+            }
+            Self::Unavailable { .. } => {
+                "`jwtlet doctor` says what is in the way, and the server's log has the request id".into()
+            }
+            Self::Nonsense { source: HttpError::TooLong, .. } => "ask for less at a time with --limit".into(),
+            Self::Nonsense { .. } | Self::Incomplete { .. } => {
+                "check the address, and that server and command are of one version".into()
+            }
+            Self::NoToken { port, .. } => format!(
+                "give --token-file FILE or --service-account NAMESPACE/NAME; without them the token is read from {}",
+                port.default_token_file()
+            ),
+            Self::TokenExpired { .. } => {
+                "get a new one: --service-account NAMESPACE/NAME does, and so does the kubelet for a projected token".into()
+            }
+            Self::TokenRefused { audiences, .. } if !audiences.is_empty() => format!(
+                "the token is for {}; `jwtlet token inspect FILE` says what else is wrong with it",
+                audiences.join(", ")
+            ),
+            Self::TokenRefused { .. } => "`jwtlet token inspect FILE` says what is wrong with it".into(),
+            Self::RoleMissing { .. } => {
+                "use another service account, or grant the role in [service_accounts] of the server's configuration".into()
+            }
+            Self::NotFound { .. } => "the list command shows what there is".into(),
+            Self::Exists { .. } => "the update command changes it".into(),
+            Self::Changed { .. } => "read it again and decide anew; nothing was changed".into(),
+            Self::Denied { .. } => "`jwtlet explain` says which rule refuses it".into(),
+            Self::TokenInArguments(_) => "write it to a file, or pipe it to standard input".into(),
+            Self::Refused { .. }
+            | Self::Input(_)
+            | Self::NotAToken(_)
+            | Self::Read { .. }
+            | Self::Output(_)
+            | Self::Closed => return None,
+        };
+        Some(text)
+    }
+}

@@ -1,0 +1,83 @@
+//! What the exit status means. Scripts rely on these numbers: they are in `jwtlet --help`, and none is ever reused.
+
+use std::process::ExitCode;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Done; a question was answered with yes.
+    Success = 0,
+    /// A question was answered with no.
+    No = 1,
+    /// The command line or an input file cannot be used. The number is that of `clap`.
+    Usage = 2,
+    /// Nothing failed, but there are warnings.
+    Warnings = 3,
+    /// No address of a server, or none that can be used.
+    NoServer = 10,
+    /// The server cannot be reached.
+    Unreachable = 11,
+    /// The server's certificate is not trusted, or TLS fails.
+    Untrusted = 12,
+    /// The address is that of the other port, or of something else.
+    WrongPort = 13,
+    /// The server does not know this command.
+    TooOld = 14,
+    /// The server cannot answer now.
+    Unavailable = 15,
+    /// The answer cannot be understood.
+    Nonsense = 16,
+    /// There is no token.
+    NoToken = 20,
+    /// The token has expired.
+    TokenExpired = 21,
+    /// The token is refused for another reason.
+    TokenRefused = 22,
+    /// The service account has no role for this call.
+    RoleMissing = 23,
+    /// The server refuses the request itself.
+    Refused = 30,
+    /// There is no such record.
+    NotFound = 31,
+    /// The record exists already.
+    Exists = 32,
+    /// The record was changed meanwhile.
+    Changed = 33,
+    /// The policy does not grant the exchange.
+    Denied = 34,
+    /// Standard output cannot be written.
+    Output = 40,
+}
+
+/// The part of the help that explains the numbers.
+pub(crate) const HELP: &str = "\
+Exit status:
+   0  done; a question was answered with yes
+   1  no: `explain` says refused, `audit verify` broken, `token inspect` of no use,
+      `exchange --decode` not verified; `lint` or `doctor` failed
+   2  the command line or an input file cannot be used
+   3  `lint` or `doctor` has warnings and no failure
+  10  no address of a server is given, or it is no URL
+  11  the server cannot be reached
+  12  the server's certificate is not trusted, or TLS fails
+  13  the address is that of the other port, or not that of jwtlet
+  14  the server does not know this command: it is older
+  15  the server cannot answer now (5xx)
+  16  the answer cannot be understood
+  20  there is no token: no file, or kubectl fails
+  21  the token has expired
+  22  the token is refused for another reason
+  23  the service account has no role for this call
+  30  the server refuses the request for what is in it
+  31  there is no such record
+  32  the record exists already
+  33  the record was changed since it was read
+  34  the policy does not grant the exchange
+  40  standard output cannot be written; a reader who closes it is no failure";
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

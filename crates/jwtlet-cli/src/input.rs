@@ -1,0 +1,78 @@
+//! What people write: names, and records in files.
+
+use std::{
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use jwtlet_core::{name::NameError, strict_json};
+use serde_json::Value;
+
+use crate::{error::Error, text::without_tokens};
+
+/// The longest file that is read, in bytes: what the server takes.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Why what was written cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InputError {
+    #[error("{name}: {rule}")]
+    Name { name: &'static str, rule: NameError },
+    #[error(
+        "both a token file and a service account are given; give one of --token-file and --service-account \
+         (JWTLET_TOKEN_FILE and JWTLET_SERVICE_ACCOUNT count too)"
+    )]
+    TwoTokenSources,
+    #[error("--service-account must have the form NAMESPACE/NAME")]
+    ServiceAccount,
+    #[error("{} is longer than 16 MiB", .0.display())]
+    TooLong(PathBuf),
+    #[error("{} is not JSON", .0.display())]
+    Json(PathBuf, #[source] serde_json::Error),
+    #[error("{} is not YAML", .0.display())]
+    Yaml(PathBuf, #[source] Box<serde_saphyr::Error>),
+    #[error("{0}")]
+    Record(&'static str),
+}
+
+/// Reads a file, or standard input for `-`.
+pub(crate) fn read(path: &Path) -> Result<String, Error> {
+    if without_tokens(&path.to_string_lossy()) != path.to_string_lossy() {
+        return Err(Error::TokenInArguments("the name of the file"));
+    }
+    let failed = |source| Error::Read { path: path.to_owned(), source };
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        io::stdin().lock().take(MAX_BYTES + 1).read_to_string(&mut text)
+    } else {
+        fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
+    };
+    let length = read.map_err(failed)?;
+    if u64::try_from(length).is_ok_and(|length| length <= MAX_BYTES) {
+        Ok(text)
+    } else {
+        Err(InputError::TooLong(path.to_owned()).into())
+    }
+}
+
+/// Reads a document: JSON where it begins like JSON, YAML otherwise.
+pub(crate) fn document(path: &Path) -> Result<Value, Error> {
+    let text = read(path)?;
+    if text.trim_start().starts_with(['{', '[']) {
+        strict_json::from_slice(text.as_bytes())
+            .map_err(|cause| InputError::Json(path.to_owned(), cause).into())
+    } else {
+        serde_saphyr::from_str(&text)
+            .map_err(|cause| InputError::Yaml(path.to_owned(), Box::new(cause)).into())
+    }
+}
+
+/// Reads a JSON object from the command line.
+pub(crate) fn json_object(text: &str) -> Result<Value, String> {
+    match strict_json::from_slice(text.as_bytes()) {
+        Ok(value) if value.is_object() => Ok(value),
+        Ok(_) => Err("must be a JSON object".into()),
+        Err(error) => Err(format!("must be a JSON object: {error}")),
+    }
+}

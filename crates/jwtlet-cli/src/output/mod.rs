@@ -1,0 +1,64 @@
+//! Results: on standard output, as tables for people or as JSON or YAML for programs.
+
+mod table;
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use serde_json::Value;
+
+pub(crate) use self::table::{Table, Tone, cell_text};
+use crate::{cli::Format, error::Error};
+
+/// Where results go, and in what form.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    pub(crate) format: Format,
+    is_colored: bool,
+}
+
+impl Output {
+    /// For this process. Colours need a terminal that is not `dumb`, and a user who did not say no (<https://no-color.org>).
+    pub(crate) fn new(format: Format) -> Self {
+        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        Self { format, is_colored: io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb }
+    }
+
+    /// Prints a result: the value for programs, the text for people.
+    pub(crate) fn show(self, value: &Value, text: impl FnOnce() -> String) -> Result<(), Error> {
+        match self.format {
+            Format::Table => self.print(&text()),
+            Format::Json => self.print(&format!("{value:#}\n")),
+            Format::Yaml => {
+                let text =
+                    serde_saphyr::to_string(value).map_err(|error| Error::Output(io::Error::other(error)))?;
+                self.print(&text)
+            }
+        }
+    }
+
+    /// Prints a text as it is.
+    #[expect(clippy::unused_self, reason = "whoever prints was given the output to print to")]
+    pub(crate) fn print(self, text: &str) -> Result<(), Error> {
+        let mut output = io::stdout().lock();
+        output.write_all(text.as_bytes()).and_then(|()| output.flush()).map_err(|error| match error.kind() {
+            ErrorKind::BrokenPipe => Error::Closed,
+            _ => Error::Output(error),
+        })
+    }
+
+    /// A table with this head, or without one.
+    pub(crate) fn table(self, head: &[&str]) -> Table {
+        Table::new(head, self.is_colored)
+    }
+
+    /// A text in a colour, where there are colours.
+    pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
+        table::paint(tone, text, self.is_colored)
+    }
+}
+
+/// Says something that is not a result, on standard error. Whether that can be written does not matter.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
