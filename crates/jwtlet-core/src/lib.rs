@@ -20,6 +20,7 @@ pub mod jws;
 pub mod lint;
 pub mod mapping;
 pub mod merge;
+pub mod metadata;
 pub mod name;
 pub mod policy;
 pub mod role;

@@ -8,7 +8,7 @@ use jwtlet_core::{
     change::{Applied, Author, Change, ChangeError},
     health::Health,
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
-    store::{Freshness, Lookup, MappingFilter, Page, Stored},
+    store::{Freshness, Lookup, MappingFilter, Page, ScopeFilter, Stored},
 };
 use tracing::Instrument;
 
@@ -139,9 +139,10 @@ impl<D: Database> Engine<D> {
 
     pub(crate) async fn list_scopes(
         &self,
+        filter: &ScopeFilter,
         page: &Page<Scope>,
     ) -> Result<Vec<Stored<ScopeMapping>>, StoreError> {
-        self.health.observe(self.database.list_scopes(page).await)
+        self.health.observe(self.database.list_scopes(filter, page).await)
     }
 
     pub(crate) async fn scope(&self, scope: &Scope) -> Result<Option<Stored<ScopeMapping>>, StoreError> {

@@ -8,7 +8,7 @@ use jwtlet_core::{
     change::{Applied, Author, Change, ChangeError},
     health::Health,
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
-    store::{Freshness, Lookup, MappingFilter, Page, Stored},
+    store::{Freshness, Lookup, MappingFilter, Page, ScopeFilter, Stored},
 };
 
 use crate::{
@@ -121,8 +121,12 @@ impl PolicyStore for Store {
         Ok(on_engine!(self, engine => engine.mapping(key).await)?)
     }
 
-    async fn list_scopes(&self, page: &Page<Scope>) -> Result<Vec<Stored<ScopeMapping>>, UpstreamError> {
-        Ok(on_engine!(self, engine => engine.list_scopes(page).await)?)
+    async fn list_scopes(
+        &self,
+        filter: &ScopeFilter,
+        page: &Page<Scope>,
+    ) -> Result<Vec<Stored<ScopeMapping>>, UpstreamError> {
+        Ok(on_engine!(self, engine => engine.list_scopes(filter, page).await)?)
     }
 
     async fn scope(&self, scope: &Scope) -> Result<Option<Stored<ScopeMapping>>, UpstreamError> {

@@ -178,6 +178,9 @@ pub struct AuditRecord {
     pub actor: AuditActor,
     /// In which request.
     pub request_id: String,
+    /// In which application of a policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apply_id: Option<String>,
     /// What was done or attempted.
     pub action: Action,
     /// To which record.
@@ -204,6 +207,8 @@ pub struct AuditFilter {
     pub actor: Option<String>,
     /// In this request.
     pub request_id: Option<String>,
+    /// In this application of a policy.
+    pub apply_id: Option<String>,
     /// Of this action.
     pub action: Option<Action>,
     /// With this outcome.

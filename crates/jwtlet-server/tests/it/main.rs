@@ -27,6 +27,7 @@ mod management_input;
 mod management_limits;
 mod management_lists;
 mod management_names;
+mod metadata;
 mod openbao;
 mod openbao_load;
 mod outages;

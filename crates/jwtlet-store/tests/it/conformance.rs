@@ -70,6 +70,13 @@ on_each_database! {
         mappings_come_in_pages,
         filtered_mappings_come_in_pages,
         scope_mappings_come_sorted_and_in_pages;
+    metadata:
+        owner_and_labels_are_kept_replaced_and_removed,
+        an_exchange_reads_neither_owner_nor_labels,
+        mappings_are_filtered_by_owner_and_labels,
+        scope_mappings_are_filtered_by_owner_and_labels,
+        the_trail_has_owner_and_labels,
+        the_trail_is_filtered_by_the_id_of_an_apply;
     trail:
         a_record_tells_who_did_what_and_when,
         a_record_has_the_state_before_and_after,
@@ -99,6 +106,8 @@ on_each_database! {
 }
 
 on_each_shared_database! {
+    metadata:
+        what_cannot_be_read_of_owner_and_labels_is_left_out;
     hands:
         the_trail_cannot_be_altered,
         an_altered_record_breaks_the_chain,

@@ -12,6 +12,7 @@ mod conformance;
 mod fixture;
 mod hands;
 mod lists;
+mod metadata;
 mod postgres;
 mod postgres_adoption;
 mod postgres_outages;
