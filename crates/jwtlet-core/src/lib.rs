@@ -8,6 +8,7 @@
 //!
 //! The way to read it: [`exchange`] is the flow, [`policy`] the decision, [`claims`] the token that results.
 
+pub mod apply;
 pub mod audit;
 pub mod change;
 pub mod claims;

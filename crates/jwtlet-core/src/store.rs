@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Audience, ClientIdentifier, ParticipantContext, Scope, UpstreamError,
+    apply::{ApplyError, Desired, Execution, Outcome, Snapshot},
     audit::{AuditEntry, AuditFilter, AuditRecord, ChainHead, Sealed},
     change::{Applied, Author, Change, ChangeError},
     health::Health,
@@ -230,6 +231,22 @@ pub trait PolicyStore: Send + Sync + 'static {
         changes: Vec<Change>,
         author: &Author,
     ) -> impl Future<Output = Result<Vec<Applied>, ChangeError>> + Send;
+
+    /// Makes what is there what is desired, all or nothing, and records each change in the audit trail. What is so already
+    /// is not written.
+    fn apply(
+        &self,
+        desired: Desired,
+        execution: Execution,
+        author: &Author,
+    ) -> impl Future<Output = Result<Outcome, ApplyError>> + Send;
+
+    /// So many at most of the records of each kind that match, all of one moment as far as this port changes them.
+    fn snapshot(
+        &self,
+        filter: &MetadataFilter,
+        limit: usize,
+    ) -> impl Future<Output = Result<Snapshot, UpstreamError>> + Send;
 
     /// One page of the resource mappings that match.
     fn list_mappings(

@@ -93,6 +93,20 @@ pub(crate) trait Transaction: Send {
         scopes: &[Scope],
     ) -> impl Future<Output = Result<Vec<Stored<ScopeMapping>>, StoreError>> + Send;
 
+    /// So many at most of the resource mappings that match, sorted by key.
+    fn matching_mappings(
+        &mut self,
+        filter: &MappingFilter,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Stored<ResourceMapping>>, StoreError>> + Send;
+
+    /// So many at most of the scope mappings that match, sorted by scope.
+    fn matching_scopes(
+        &mut self,
+        filter: &ScopeFilter,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Stored<ScopeMapping>>, StoreError>> + Send;
+
     /// Writes resource mappings, each key once, whether or not they exist.
     fn put_mappings(
         &mut self,

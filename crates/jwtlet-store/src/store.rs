@@ -4,10 +4,12 @@ use std::{path::PathBuf, sync::Arc};
 
 use jwtlet_core::{
     PolicyStore, Scope, UpstreamError,
+    apply::{ApplyError, Desired, Execution, Outcome, Snapshot},
     audit::{AuditEntry, AuditFilter, AuditRecord, ChainHead, Sealed},
     change::{Applied, Author, Change, ChangeError},
     health::Health,
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
+    metadata::MetadataFilter,
     store::{Freshness, Lookup, MappingFilter, Page, ScopeFilter, Stored},
 };
 
@@ -107,6 +109,19 @@ impl PolicyStore for Store {
 
     async fn change(&self, changes: Vec<Change>, author: &Author) -> Result<Vec<Applied>, ChangeError> {
         on_engine!(self, engine => Arc::clone(engine).change(changes, author.clone()).await)
+    }
+
+    async fn apply(
+        &self,
+        desired: Desired,
+        execution: Execution,
+        author: &Author,
+    ) -> Result<Outcome, ApplyError> {
+        on_engine!(self, engine => Arc::clone(engine).apply(desired, execution, author.clone()).await)
+    }
+
+    async fn snapshot(&self, filter: &MetadataFilter, limit: usize) -> Result<Snapshot, UpstreamError> {
+        Ok(on_engine!(self, engine => engine.snapshot(filter, limit).await)?)
     }
 
     async fn list_mappings(

@@ -32,6 +32,7 @@ mod openbao;
 mod openbao_load;
 mod outages;
 mod paging;
+mod policy;
 mod postgres;
 mod process;
 mod program;

@@ -5,7 +5,7 @@ use jwtlet_core::{
     metadata::MetadataFilter,
     store::{MappingFilter, ScopeFilter},
 };
-use sqlx::{QueryBuilder, Sqlite, SqlitePool};
+use sqlx::{QueryBuilder, Sqlite, SqliteExecutor, SqlitePool};
 
 use crate::{
     error::StoreError,
@@ -14,7 +14,7 @@ use crate::{
 
 /// Resource mappings that match, sorted by key, after this client and participant context.
 pub(super) async fn mappings(
-    pool: &SqlitePool,
+    executor: impl SqliteExecutor<'_>,
     filter: &MappingFilter,
     after: Option<&(String, String)>,
     limit: usize,
@@ -36,12 +36,12 @@ pub(super) async fn mappings(
         query.push(", ").push_bind(context).push(")");
     }
     query.push(" ORDER BY client_identifier, participant_context LIMIT ").push_bind(to_limit(limit));
-    Ok(query.build_query_as().fetch_all(pool).await?)
+    Ok(query.build_query_as().fetch_all(executor).await?)
 }
 
 /// Scope mappings that match, sorted by scope, after this one.
 pub(super) async fn scopes(
-    pool: &SqlitePool,
+    executor: impl SqliteExecutor<'_>,
     filter: &ScopeFilter,
     after: Option<&str>,
     limit: usize,
@@ -53,7 +53,7 @@ pub(super) async fn scopes(
     }
     matching(&mut query, &filter.metadata);
     query.push(" ORDER BY scope LIMIT ").push_bind(to_limit(limit));
-    Ok(query.build_query_as().fetch_all(pool).await?)
+    Ok(query.build_query_as().fetch_all(executor).await?)
 }
 
 /// Labels are looked for in every record that has any: the index leads to those alone.

@@ -7,11 +7,12 @@ use jwtlet_core::{
     ClientIdentifier, Scope,
     audit::{ChainHead, Sealed},
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
-    store::Stored,
+    store::{MappingFilter, ScopeFilter, Stored},
 };
 use serde_json::{Value, json};
 use sqlx::{Executor, Sqlite, pool::PoolConnection};
 
+use super::lists;
 use crate::{
     database::Transaction,
     error::StoreError,
@@ -99,6 +100,24 @@ impl Transaction for SqliteTransaction {
             found.extend(rows.into_iter().filter_map(ScopeRow::read));
         }
         Ok(found)
+    }
+
+    async fn matching_mappings(
+        &mut self,
+        filter: &MappingFilter,
+        limit: usize,
+    ) -> Result<Vec<Stored<ResourceMapping>>, StoreError> {
+        let rows = lists::mappings(&mut *self.connection, filter, None, limit).await?;
+        Ok(rows.into_iter().filter_map(MappingRow::read).collect())
+    }
+
+    async fn matching_scopes(
+        &mut self,
+        filter: &ScopeFilter,
+        limit: usize,
+    ) -> Result<Vec<Stored<ScopeMapping>>, StoreError> {
+        let rows = lists::scopes(&mut *self.connection, filter, None, limit).await?;
+        Ok(rows.into_iter().filter_map(ScopeRow::read).collect())
     }
 
     async fn put_mappings(&mut self, mappings: &[&Stored<ResourceMapping>]) -> Result<(), StoreError> {

@@ -70,6 +70,16 @@ on_each_database! {
         mappings_come_in_pages,
         filtered_mappings_come_in_pages,
         scope_mappings_come_sorted_and_in_pages;
+    apply:
+        an_apply_makes_the_policy_what_is_desired,
+        an_apply_that_is_repeated_writes_nothing,
+        a_dry_run_tells_the_plan_and_writes_nothing,
+        a_plan_that_has_changed_is_not_made,
+        records_of_others_are_left_alone_until_they_are_taken_over,
+        what_an_apply_changes_is_forgotten,
+        a_snapshot_has_the_records_that_match,
+        of_many_who_apply_the_same_plan_one_writes_it,
+        ten_thousand_mappings_are_applied_changed_and_pruned;
     metadata:
         owner_and_labels_are_kept_replaced_and_removed,
         an_exchange_reads_neither_owner_nor_labels,

@@ -6,6 +6,7 @@
     reason = "a panic is how a test fails, in helper functions too"
 )]
 
+mod apply;
 mod changes;
 mod concurrency;
 mod conformance;

@@ -43,10 +43,10 @@ fn select(name: Option<&str>, selectors: &[&str]) -> MetadataFilter {
 async fn stored(fixture: &Fixture) -> (ResourceMapping, ScopeMapping) {
     let mapping = fixture.store.mapping(&key("a", "t")).await.unwrap().unwrap();
     let listed = fixture.store.list_mappings(&MappingFilter::default(), &Page::first(1)).await.unwrap();
-    assert_eq!(listed, [mapping.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&mapping));
     let scope = fixture.store.scope(&scope("read")).await.unwrap().unwrap();
     let listed = fixture.store.list_scopes(&ScopeFilter::default(), &Page::first(1)).await.unwrap();
-    assert_eq!(listed, [scope.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&scope));
     (mapping.record, scope.record)
 }
 
