@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::{
     ClientIdentifier, Scope, Subject, UpstreamError,
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
+    name::ApplyId,
     store::Revision,
 };
 
@@ -15,6 +16,8 @@ pub struct Author {
     pub subject: Subject,
     /// The `X-Request-Id` of the request.
     pub request_id: String,
+    /// The application of a policy that the request is, if it is one.
+    pub apply_id: Option<ApplyId>,
     /// When it is made, in whole microseconds.
     pub at: Timestamp,
 }

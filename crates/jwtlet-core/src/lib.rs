@@ -8,6 +8,7 @@
 //!
 //! The way to read it: [`exchange`] is the flow, [`policy`] the decision, [`claims`] the token that results.
 
+pub mod apply;
 pub mod audit;
 pub mod change;
 pub mod claims;
@@ -20,6 +21,7 @@ pub mod jws;
 pub mod lint;
 pub mod mapping;
 pub mod merge;
+pub mod metadata;
 pub mod name;
 pub mod policy;
 pub mod role;

@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::{Audience, ClientIdentifier, ParticipantContext, Scope};
+use crate::{Audience, ClientIdentifier, ParticipantContext, Scope, metadata::Metadata};
 
 /// The most scopes of one resource mapping.
 pub const MAX_SCOPES: usize = 1_000;
@@ -72,6 +72,7 @@ pub struct ResourceMapping {
     audiences: Vec<Audience>,
     expires_at: Option<Timestamp>,
     description: Option<String>,
+    metadata: Metadata,
 }
 
 impl ResourceMapping {
@@ -92,10 +93,12 @@ impl ResourceMapping {
             audiences: once(audiences),
             expires_at: None,
             description: None,
+            metadata: Metadata::default(),
         })
     }
 
-    /// A mapping that is in the store already, also one with more scopes or audiences than a new one may have.
+    /// A mapping that is in the store already, also one with more scopes or audiences than a new one may have. It has no
+    /// owner and no labels yet.
     #[must_use]
     pub fn restore(
         key: MappingKey,
@@ -104,7 +107,15 @@ impl ResourceMapping {
         expires_at: Option<Timestamp>,
         description: Option<String>,
     ) -> Self {
-        Self { key, scopes: once(scopes), audiences: once(audiences), expires_at, description }
+        let metadata = Metadata::default();
+        Self { key, scopes: once(scopes), audiences: once(audiences), expires_at, description, metadata }
+    }
+
+    /// The same mapping with this owner and these labels.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: Metadata) -> Self {
+        self.metadata = metadata;
+        self
     }
 
     /// The same mapping, granting nothing from this time on.
@@ -158,6 +169,12 @@ impl ResourceMapping {
     #[must_use]
     pub fn description(&self) -> Option<&str> {
         self.description.as_deref()
+    }
+
+    /// Its owner and its labels; none where it was read for an exchange.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 }
 
@@ -214,6 +231,7 @@ pub struct UnusableClaimName;
 pub struct ScopeMapping {
     scope: Scope,
     claims: Map<String, Value>,
+    metadata: Metadata,
 }
 
 impl ScopeMapping {
@@ -236,14 +254,21 @@ impl ScopeMapping {
         if members_have_zero(&claims) {
             return Err(MappingError::ZeroCharacter);
         }
-        Ok(Self { scope, claims })
+        Ok(Self::restore(scope, claims))
     }
 
     /// A mapping that is in the store already, also one that breaks a rule for new ones: reserved claims are never
-    /// issued, whatever is stored.
+    /// issued, whatever is stored. It has no owner and no labels yet.
     #[must_use]
     pub fn restore(scope: Scope, claims: Map<String, Value>) -> Self {
-        Self { scope, claims }
+        Self { scope, claims, metadata: Metadata::default() }
+    }
+
+    /// The same mapping with this owner and these labels.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: Metadata) -> Self {
+        self.metadata = metadata;
+        self
     }
 
     /// The scope.
@@ -256,6 +281,12 @@ impl ScopeMapping {
     #[must_use]
     pub fn claims(&self) -> &Map<String, Value> {
         &self.claims
+    }
+
+    /// Its owner and its labels; none where it was read for an exchange.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 }
 

@@ -26,6 +26,20 @@ pub enum NameError {
     /// The text holds a character that RFC 6749 §3.3 forbids in a scope.
     #[error("must be printable ASCII without space, double quote and backslash")]
     NotScopeCharacter,
+    /// The text is not the key of a label.
+    #[error(
+        "must be 1 to 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit; before them may \
+         be a DNS name in lower case of at most 253 characters, and '/'"
+    )]
+    NotLabelKey,
+    /// The text is not the value of a label.
+    #[error(
+        "must be empty, or at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"
+    )]
+    NotLabelValue,
+    /// The text holds a character that is not visible ASCII.
+    #[error("must be visible ASCII")]
+    NotVisibleAscii,
 }
 
 /// Control characters, and those that make two different names look the same in a log or a terminal.
@@ -65,6 +79,44 @@ fn check_scope(text: &str) -> Result<(), NameError> {
     } else {
         Err(NameError::NotScopeCharacter)
     }
+}
+
+fn check_owner(text: &str) -> Result<(), NameError> {
+    check_text(text, 256)
+}
+
+fn check_apply_id(text: &str) -> Result<(), NameError> {
+    check_text(text, 128)?;
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) { Ok(()) } else { Err(NameError::NotVisibleAscii) }
+}
+
+/// The rule of Kubernetes for names in labels.
+fn is_label_name(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let is_inner = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    bytes.len() <= 63 && is_end(bytes.first()) && is_end(bytes.last()) && bytes.iter().all(is_inner)
+}
+
+/// A DNS subdomain (RFC 1123), as Kubernetes takes it.
+fn is_subdomain(text: &str) -> bool {
+    let is_part = |part: &str| {
+        let is_end = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        part.starts_with(is_end) && part.ends_with(is_end) && part.chars().all(|c| is_end(c) || c == '-')
+    };
+    text.len() <= 253 && text.split('.').all(is_part)
+}
+
+fn check_label_key(text: &str) -> Result<(), NameError> {
+    let is_key = match text.split_once('/') {
+        Some((prefix, name)) => is_subdomain(prefix) && is_label_name(name),
+        None => is_label_name(text),
+    };
+    if is_key { Ok(()) } else { Err(NameError::NotLabelKey) }
+}
+
+fn check_label_value(text: &str) -> Result<(), NameError> {
+    if text.is_empty() || is_label_name(text) { Ok(()) } else { Err(NameError::NotLabelValue) }
 }
 
 macro_rules! checked_name {
@@ -147,6 +199,26 @@ checked_name! {
     Audience, check_audience
 }
 
+checked_name! {
+    /// Who looks after a record: 1 to 256 bytes without control characters.
+    Owner, check_owner
+}
+
+checked_name! {
+    /// The key of a label by the rule of Kubernetes: a name of 1 to 63 characters, or a DNS subdomain, `/` and such a name.
+    LabelKey, check_label_key
+}
+
+checked_name! {
+    /// The value of a label by the rule of Kubernetes: at most 63 characters, also none.
+    LabelValue, check_label_value
+}
+
+checked_name! {
+    /// What the changes of one application of a policy have in common: 1 to 128 characters of visible ASCII.
+    ApplyId, check_apply_id
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,5 +259,32 @@ mod tests {
     fn audiences_may_be_twice_as_long_as_names() {
         assert!(Audience::parse(&"x".repeat(1024)).is_ok());
         assert_eq!(Audience::parse(&"x".repeat(1025)), Err(NameError::TooLong(1024)));
+    }
+    #[test]
+    fn labels_follow_kubernetes() {
+        for key in ["a", "App.Kubernetes_io-1", "example.com/tier", &format!("a/{}", "k".repeat(63))] {
+            assert!(LabelKey::parse(key).is_ok(), "{key}");
+        }
+        let too_long = ["k".repeat(64), format!("{}/k", "p".repeat(254))];
+        for key in
+            ["", "-a", "a-", "a b", "/a", "a/", "A/b", "a_b/c", "a..b/c", "a/b/c", &too_long[0], &too_long[1]]
+        {
+            assert_eq!(LabelKey::parse(key), Err(NameError::NotLabelKey), "{key}");
+        }
+        for value in ["", "a", "1.2_3-4", &"v".repeat(63)] {
+            assert!(LabelValue::parse(value).is_ok(), "{value}");
+        }
+        for value in ["-", "a ", "a=b", "\u{e4}", &"v".repeat(64)] {
+            assert_eq!(LabelValue::parse(value), Err(NameError::NotLabelValue), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_id_of_an_apply_is_visible_ascii() {
+        assert!(ApplyId::parse("2027-01-15/deploy#7").is_ok());
+        for text in ["a b", "\u{e4}"] {
+            assert_eq!(ApplyId::parse(text), Err(NameError::NotVisibleAscii), "{text}");
+        }
+        assert_eq!(ApplyId::parse(&"x".repeat(129)), Err(NameError::TooLong(128)));
     }
 }

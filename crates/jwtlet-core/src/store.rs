@@ -8,10 +8,13 @@ use serde_json::{Map, Value};
 
 use crate::{
     Audience, ClientIdentifier, ParticipantContext, Scope, UpstreamError,
+    apply::{ApplyError, Desired, Execution, Outcome, Snapshot},
     audit::{AuditEntry, AuditFilter, AuditRecord, ChainHead, Sealed},
     change::{Applied, Author, Change, ChangeError},
     health::Health,
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
+    metadata::{Labels, MetadataFilter},
+    name::Owner,
 };
 
 /// A record with what the store knows about its life.
@@ -50,6 +53,10 @@ impl Serialize for Stored<ResourceMapping> {
             expires_at: Option<Timestamp>,
             #[serde(skip_serializing_if = "Option::is_none")]
             description: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            owner: Option<&'a Owner>,
+            #[serde(skip_serializing_if = "Labels::is_empty")]
+            labels: &'a Labels,
             created_at: Timestamp,
             updated_at: Timestamp,
             version: u64,
@@ -62,6 +69,8 @@ impl Serialize for Stored<ResourceMapping> {
             audiences: mapping.audiences(),
             expires_at: mapping.expires_at(),
             description: mapping.description(),
+            owner: mapping.metadata().owner.as_ref(),
+            labels: &mapping.metadata().labels,
             created_at: self.created_at,
             updated_at: self.updated_at,
             version: self.version,
@@ -78,6 +87,10 @@ impl Serialize for Stored<ScopeMapping> {
         struct Json<'a> {
             scope: &'a Scope,
             claims: &'a Map<String, Value>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            owner: Option<&'a Owner>,
+            #[serde(skip_serializing_if = "Labels::is_empty")]
+            labels: &'a Labels,
             created_at: Timestamp,
             updated_at: Timestamp,
             version: u64,
@@ -85,6 +98,8 @@ impl Serialize for Stored<ScopeMapping> {
         let json = Json {
             scope: self.record.scope(),
             claims: self.record.claims(),
+            owner: self.record.metadata().owner.as_ref(),
+            labels: &self.record.metadata().labels,
             created_at: self.created_at,
             updated_at: self.updated_at,
             version: self.version,
@@ -102,7 +117,7 @@ pub struct Revision {
     pub updated_at: Timestamp,
 }
 
-/// What exchanges of one client for one participant context read, all of one moment.
+/// What exchanges of one client for one participant context read, all of one moment: without owners and labels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     mapping: ResourceMapping,
@@ -198,6 +213,17 @@ pub struct MappingFilter {
     pub participant_context: Option<ParticipantContext>,
     /// Granting this scope.
     pub scope: Option<Scope>,
+    /// With this owner and these labels.
+    pub metadata: MetadataFilter,
+}
+
+/// Which scope mappings to list; a field that is set must match.
+#[derive(Debug, Clone, Default)]
+pub struct ScopeFilter {
+    /// Of this scope.
+    pub scope: Option<Scope>,
+    /// With this owner and these labels.
+    pub metadata: MetadataFilter,
 }
 
 /// A part of a sorted list: what follows a key, so many at most.
@@ -239,6 +265,22 @@ pub trait PolicyStore: Send + Sync + 'static {
         author: &Author,
     ) -> impl Future<Output = Result<Vec<Applied>, ChangeError>> + Send;
 
+    /// Makes what is there what is desired, all or nothing, and records each change in the audit trail. What is so already
+    /// is not written.
+    fn apply(
+        &self,
+        desired: Desired,
+        execution: Execution,
+        author: &Author,
+    ) -> impl Future<Output = Result<Outcome, ApplyError>> + Send;
+
+    /// So many at most of the records of each kind that match, all of one moment as far as this port changes them.
+    fn snapshot(
+        &self,
+        filter: &MetadataFilter,
+        limit: usize,
+    ) -> impl Future<Output = Result<Snapshot, UpstreamError>> + Send;
+
     /// One page of the resource mappings that match.
     fn list_mappings(
         &self,
@@ -252,9 +294,10 @@ pub trait PolicyStore: Send + Sync + 'static {
         key: &MappingKey,
     ) -> impl Future<Output = Result<Option<Stored<ResourceMapping>>, UpstreamError>> + Send;
 
-    /// One page of the scope mappings.
+    /// One page of the scope mappings that match.
     fn list_scopes(
         &self,
+        filter: &ScopeFilter,
         page: &Page<Scope>,
     ) -> impl Future<Output = Result<Vec<Stored<ScopeMapping>>, UpstreamError>> + Send;
 

@@ -3,7 +3,7 @@
 //! Parsers differ on `{"sub":"a","sub":"b"}`; a token that two systems read differently must not be believed by
 //! either (RFC 8725 §3.3, §3.7). `serde_json::Value` keeps the last one silently, hence this reader.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use serde::{
     Deserializer,
@@ -40,6 +40,95 @@ pub fn each_item<E>(
     match stopped {
         Some(error) => Ok(Err(error)),
         None => outcome.map(Ok),
+    }
+}
+
+/// Reads a JSON object from UTF-8 bytes and hands on its members: those that are named as lists item by item, with their
+/// positions, so that a long list is never held as a whole, and all others as they are.
+///
+/// # Errors
+/// As [`from_slice`], a value that is no object, a member named as a list that is none, and what the receiver returns, at
+/// which the reading stops.
+pub fn each_member<E>(
+    json: &[u8],
+    lists: &[&str],
+    receive: impl FnMut(&str, Option<usize>, Value) -> Result<(), E>,
+) -> Result<Result<(), E>, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let mut stopped = None;
+    let members = Members { lists, receive, stopped: &mut stopped };
+    let outcome = deserializer.deserialize_any(members).and_then(|()| deserializer.end());
+    match stopped {
+        Some(error) => Ok(Err(error)),
+        None => outcome.map(Ok),
+    }
+}
+
+struct Members<'a, F, E> {
+    lists: &'a [&'a str],
+    receive: F,
+    stopped: &'a mut Option<E>,
+}
+
+impl<'de, F: FnMut(&str, Option<usize>, Value) -> Result<(), E>, E> Visitor<'de> for Members<'_, F, E> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = HashSet::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if self.lists.contains(&name.as_str()) {
+                let receive = |position, item| (self.receive)(&name, Some(position), item);
+                map.next_value_seed(List { receive, stopped: &mut *self.stopped })?;
+            } else {
+                let value = map.next_value_seed(Strict { depth: 1 })?;
+                (self.receive)(&name, None, value).map_err(|error| {
+                    *self.stopped = Some(error);
+                    A::Error::custom("the receiver stopped")
+                })?;
+            }
+            if let Some(name) = seen.replace(name) {
+                return Err(A::Error::custom(format_args!("member `{name}` appears twice")));
+            }
+        }
+        Ok(())
+    }
+}
+
+struct List<'a, F, E> {
+    receive: F,
+    stopped: &'a mut Option<E>,
+}
+
+impl<'de, F: FnMut(usize, Value) -> Result<(), E>, E> DeserializeSeed<'de> for List<'_, F, E> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, F: FnMut(usize, Value) -> Result<(), E>, E> Visitor<'de> for List<'_, F, E> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
+        let mut position = 0;
+        // Each item may be nested as deeply as one that comes alone.
+        while let Some(item) = seq.next_element_seed(Strict { depth: 0 })? {
+            (self.receive)(position, item).map_err(|error| {
+                *self.stopped = Some(error);
+                A::Error::custom("the receiver stopped")
+            })?;
+            position += 1;
+        }
+        Ok(())
     }
 }
 
@@ -223,6 +312,27 @@ mod tests {
             each_item(b"{}", |position, _| if position.is_none() { Ok(()) } else { Err(()) }).unwrap(),
             Ok(())
         );
+    }
+
+    #[test]
+    fn members_are_handed_on_and_long_lists_item_by_item() {
+        let read = |text: &str| {
+            let mut seen = Vec::new();
+            let outcome = each_member(text.as_bytes(), &["list"], |name, position, value| {
+                seen.push(format!("{name} {position:?} {value}"));
+                if value == "stop" { Err("stopped") } else { Ok(()) }
+            });
+            outcome.map(|outcome| outcome.map(|()| seen))
+        };
+        let seen = read(r#"{"a":[1],"list":[{"b":1},2],"c":null}"#).unwrap().unwrap();
+        assert_eq!(seen, ["a None [1]", r#"list Some(0) {"b":1}"#, "list Some(1) 2", "c None null"]);
+        assert_eq!(read(r#"{"list":["stop", 1]} x"#).unwrap(), Err("stopped"));
+        assert!(read(r#"{"list":[]}"#).unwrap().unwrap().is_empty());
+        for text in [r#"{"list":{}}"#, "[]", "1", r#"{"a":1,"a":2}"#, r#"{"list":[],"list":[]}"#, "{} x"] {
+            assert!(read(text).is_err(), "{text}");
+        }
+        let nested = |depth: usize| format!(r#"{{"list":[{}{}]}}"#, "[".repeat(depth), "]".repeat(depth));
+        assert!(read(&nested(32)).is_ok() && read(&nested(33)).is_err());
     }
 
     #[test]

@@ -90,6 +90,7 @@ impl App {
             management_audience: config.management_audience,
             roles: config.roles,
             review: Mutex::default(),
+            apply: Mutex::default(),
         });
         info!(address = %exchange.address, "the exchange API is bound");
         info!(address = %management.address, "the management API is bound");

@@ -9,7 +9,7 @@ use jwtlet_core::{
     ClientIdentifier, Scope,
     audit::{AuditFilter, AuditRecord, ChainHead, Sealed},
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
-    store::{MappingFilter, Page, Policy, Stored},
+    store::{MappingFilter, Page, Policy, ScopeFilter, Stored},
 };
 
 use crate::{cache::PolicyCache, error::StoreError, health::StoreHealth};
@@ -23,7 +23,7 @@ pub(crate) trait Database: Send + Sync + 'static {
     /// head of the audit chain is locked. So nobody meets a state that another writer is about to change.
     fn begin(&self) -> impl Future<Output = Result<Self::Transaction, StoreError>> + Send;
 
-    /// The mapping with the scope mappings of all its scopes, read in one statement.
+    /// The mapping with the scope mappings of all its scopes, read in one statement, without owners and labels.
     fn policy(&self, key: &MappingKey) -> impl Future<Output = Result<Option<Policy>, StoreError>> + Send;
 
     /// One page of the resource mappings that match, sorted by key, byte by byte.
@@ -39,9 +39,10 @@ pub(crate) trait Database: Send + Sync + 'static {
         key: &MappingKey,
     ) -> impl Future<Output = Result<Option<Stored<ResourceMapping>>, StoreError>> + Send;
 
-    /// One page of the scope mappings, sorted by scope.
+    /// One page of the scope mappings that match, sorted by scope.
     fn list_scopes(
         &self,
+        filter: &ScopeFilter,
         page: &Page<Scope>,
     ) -> impl Future<Output = Result<Vec<Stored<ScopeMapping>>, StoreError>> + Send;
 
@@ -90,6 +91,20 @@ pub(crate) trait Transaction: Send {
     fn scopes(
         &mut self,
         scopes: &[Scope],
+    ) -> impl Future<Output = Result<Vec<Stored<ScopeMapping>>, StoreError>> + Send;
+
+    /// So many at most of the resource mappings that match, sorted by key.
+    fn matching_mappings(
+        &mut self,
+        filter: &MappingFilter,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Stored<ResourceMapping>>, StoreError>> + Send;
+
+    /// So many at most of the scope mappings that match, sorted by scope.
+    fn matching_scopes(
+        &mut self,
+        filter: &ScopeFilter,
+        limit: usize,
     ) -> impl Future<Output = Result<Vec<Stored<ScopeMapping>>, StoreError>> + Send;
 
     /// Writes resource mappings, each key once, whether or not they exist.

@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Instant};
 
 use jwtlet_core::{
-    Scope,
+    Scope, UpstreamError,
     audit::{AuditEntry, AuditFilter, AuditRecord, ChainHead, Sealed},
     change::{Applied, Author, Change, ChangeError},
     health::Health,
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
-    store::{Freshness, Lookup, MappingFilter, Page, Stored},
+    store::{Freshness, Lookup, MappingFilter, Page, ScopeFilter, Stored},
 };
 use tracing::Instrument;
 
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How often a transaction that lost against another one is made, in all.
-const ATTEMPTS: u32 = 3;
+pub(crate) const ATTEMPTS: u32 = 3;
 
 /// A database with what is remembered of it.
 #[derive(Debug)]
@@ -32,22 +32,27 @@ pub(crate) struct Engine<D> {
 }
 
 /// Why an attempt at a change changed nothing.
-enum Failure {
-    Refused(ChangeError),
+pub(crate) enum Failure<E> {
+    Refused(E),
     Store(StoreError),
 }
 
-impl From<StoreError> for Failure {
+impl<E> From<StoreError> for Failure<E> {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-impl From<Failure> for ChangeError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Refused(error) => error,
-            Failure::Store(error) => Self::Upstream(error.into()),
+impl<E: From<UpstreamError>> Failure<E> {
+    /// Whether another attempt may succeed.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_conflict())
+    }
+
+    pub(crate) fn into_error(self) -> E {
+        match self {
+            Self::Refused(error) => error,
+            Self::Store(error) => UpstreamError::from(error).into(),
         }
     }
 }
@@ -106,7 +111,7 @@ impl<D: Database> Engine<D> {
         to_the_end(async move { self.try_change(&changes, &author).await })
             .await
             .map_err(|error| ChangeError::Upstream(error.into()))?
-            .map_err(ChangeError::from)
+            .map_err(Failure::into_error)
     }
 
     /// [`jwtlet_core::PolicyStore::record_refusal`].
@@ -144,9 +149,10 @@ impl<D: Database> Engine<D> {
 
     pub(crate) async fn list_scopes(
         &self,
+        filter: &ScopeFilter,
         page: &Page<Scope>,
     ) -> Result<Vec<Stored<ScopeMapping>>, StoreError> {
-        self.health.observe(self.database.list_scopes(page).await)
+        self.health.observe(self.database.list_scopes(filter, page).await)
     }
 
     pub(crate) async fn scope(&self, scope: &Scope) -> Result<Option<Stored<ScopeMapping>>, StoreError> {
@@ -173,24 +179,26 @@ impl<D: Database> Engine<D> {
         self.health.get()
     }
 
-    #[cfg(test)]
     pub(crate) fn database(&self) -> &D {
         &self.database
     }
 
-    async fn try_change(&self, changes: &[Change], author: &Author) -> Result<Vec<Applied>, Failure> {
+    async fn try_change(
+        &self,
+        changes: &[Change],
+        author: &Author,
+    ) -> Result<Vec<Applied>, Failure<ChangeError>> {
         let mut attempt = 1;
         loop {
-            match self.apply(changes, author).await {
-                Err(Failure::Store(error)) if error.is_conflict() && attempt < ATTEMPTS => attempt += 1,
+            match self.make(changes, author).await {
+                Err(failure) if failure.is_conflict() && attempt < ATTEMPTS => attempt += 1,
                 outcome => return outcome,
             }
         }
     }
 
-    /// One transaction. What was remembered of the changed records is forgotten also when its end is not known: the
-    /// connection may be lost after the database made the change.
-    async fn apply(&self, changes: &[Change], author: &Author) -> Result<Vec<Applied>, Failure> {
+    /// One transaction.
+    async fn make(&self, changes: &[Change], author: &Author) -> Result<Vec<Applied>, Failure<ChangeError>> {
         let mut transaction = self.database.begin().await?;
         let mut plan = Plan::load(&mut transaction, changes).await?;
         let applied = changes
@@ -199,14 +207,20 @@ impl<D: Database> Engine<D> {
             .collect::<Result<_, _>>()?;
         plan.write(&mut transaction).await?;
         append(&mut transaction, plan.take_entries(), author).await?;
+        self.commit(transaction, &plan).await?;
+        Ok(applied)
+    }
+
+    /// What was remembered of the changed records is forgotten also when the end of the transaction is not known: the
+    /// connection may be lost after the database made the change.
+    pub(crate) async fn commit(&self, transaction: D::Transaction, plan: &Plan) -> Result<(), StoreError> {
         let outcome = transaction.commit().await;
         if plan.changes_scopes() {
             self.cache.clear();
         } else {
             self.cache.forget(plan.changed_mappings());
         }
-        outcome?;
-        Ok(applied)
+        outcome
     }
 
     async fn record(&self, refusal: AuditEntry, author: &Author) -> Result<(), StoreError> {
@@ -231,7 +245,7 @@ async fn append(
 
 /// Runs to its end even when nobody waits for it any more: a request that is cut off between the commit and the
 /// forgetting must not leave something remembered that is no longer true.
-async fn to_the_end<T: Send + 'static>(
+pub(crate) async fn to_the_end<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, StoreError> {
     tokio::spawn(future.in_current_span()).await.map_err(StoreError::GivenUp)

@@ -6,6 +6,7 @@
 //! Nothing depends on the database being there: [`Store::open`] contacts nothing, calls are answered with an outage until
 //! [`Store::run`] has reached it, and a database that goes away and comes back needs no restart.
 
+mod apply;
 mod cache;
 mod database;
 mod engine;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use jwtlet_core::{
     Scope,
+    apply::Snapshot,
     audit::{Action, AuditEntry, AuditKey, Outcome},
     change::{Applied, Change, ChangeError, Precondition, RecordKey},
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
@@ -63,6 +64,14 @@ impl Plan {
             plan.scopes.fill(transaction.scopes(&scopes).await?);
         }
         Ok(plan)
+    }
+
+    /// Of records that were read already.
+    pub(crate) fn of(found: Snapshot) -> Self {
+        let mut plan = Self::default();
+        plan.mappings.fill(found.mappings);
+        plan.scopes.fill(found.scopes);
+        plan
     }
 
     /// Makes the next change.

@@ -4,12 +4,16 @@
 //! stops another row from being read, and nothing is made up in its place: a mapping whose end cannot be read grants
 //! nothing, rather than for ever.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jwtlet_core::{
     Audience, ClientIdentifier, ParticipantContext, Scope,
     audit::{Action, AuditRecord, ChainHead, Hash, Outcome, Sealed},
+    change::RecordKey,
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
-    name::NameError,
+    metadata::{Labels, Metadata},
+    name::{LabelKey, LabelValue, NameError, Owner},
     store::Stored,
 };
 use serde_json::{Map, Value};
@@ -37,7 +41,16 @@ pub(crate) struct MappingRow {
     /// Microseconds since 1970.
     pub(crate) expires_at: Option<i64>,
     pub(crate) description: Option<String>,
+    pub(crate) metadata: MetadataRow,
     pub(crate) life: Life,
+}
+
+/// The owner and the labels of a row of either table; none where they are not read.
+#[derive(Debug, Default)]
+pub(crate) struct MetadataRow {
+    pub(crate) owner: Option<String>,
+    /// A JSON object.
+    pub(crate) labels: Option<String>,
 }
 
 /// A row of `scope_mappings`.
@@ -46,6 +59,7 @@ pub(crate) struct ScopeRow {
     pub(crate) scope: String,
     /// A JSON object.
     pub(crate) claims: String,
+    pub(crate) metadata: MetadataRow,
     pub(crate) life: Life,
 }
 
@@ -89,8 +103,9 @@ impl MappingRow {
             return Err(Unreadable::Audiences);
         }
         let expires_at = self.expires_at.map(Timestamp::from_microsecond).transpose()?;
+        let metadata = self.metadata.read(|| RecordKey::Mapping(key.clone()));
         let record = ResourceMapping::restore(key, scopes, audiences, expires_at, self.description);
-        self.life.of(record)
+        self.life.of(record.with_metadata(metadata))
     }
 }
 
@@ -121,10 +136,47 @@ fn names<T>(
 impl ScopeRow {
     /// The scope mapping, unless its scope, claims or a time cannot be read.
     pub(crate) fn read(self) -> Option<Stored<ScopeMapping>> {
-        let life = self.life;
-        let scope = self.scope;
-        let read = || life.of(try_read_scope(&scope, &self.claims)?);
+        let Self { scope, claims, metadata, life } = self;
+        let read = || {
+            let mapping = try_read_scope(&scope, &claims)?;
+            let metadata = metadata.read(|| RecordKey::Scope(mapping.scope().clone()));
+            life.of(mapping.with_metadata(metadata))
+        };
         read().inspect_err(|error| leave_out_scope(&scope, error)).ok()
+    }
+}
+
+impl MetadataRow {
+    /// Of a record as it is written.
+    pub(crate) fn of(metadata: &Metadata) -> Result<Self, StoreError> {
+        let labels = &metadata.labels;
+        Ok(Self {
+            owner: metadata.owner.as_ref().map(ToString::to_string),
+            labels: if labels.is_empty() { None } else { Some(serde_json::to_string(labels)?) },
+        })
+    }
+
+    /// Without an owner and without labels that cannot be read. They decide on nothing, so the record stays.
+    fn read(self, record: impl Fn() -> RecordKey) -> Metadata {
+        let leave_out = |what: &'static str, error: &dyn std::fmt::Display| {
+            warn!(record = %record(), what, %error, "a part of a record in the database is left out");
+        };
+        let owner = self
+            .owner
+            .and_then(|owner| Owner::parse(&owner).inspect_err(|error| leave_out("owner", error)).ok());
+        let Some(json) = self.labels else { return Metadata { owner, labels: Labels::default() } };
+        let all: Map<String, Value> =
+            serde_json::from_str(&json).inspect_err(|error| leave_out("labels", error)).unwrap_or_default();
+        let label = |(key, value): (String, Value)| -> Result<_, NameError> {
+            let value = LabelValue::parse(value.as_str().ok_or(NameError::NotLabelValue)?)?;
+            Ok((LabelKey::parse(&key)?, value))
+        };
+        let readable: BTreeMap<_, _> = all
+            .into_iter()
+            .filter_map(|member| label(member).inspect_err(|error| leave_out("a label", error)).ok())
+            .collect();
+        let labels = readable.try_into().inspect_err(|error| leave_out("labels", error)).unwrap_or_default();
+        Metadata { owner, labels }
     }
 }
 
@@ -170,6 +222,7 @@ pub(crate) struct AuditColumns {
     pub(crate) time: i64,
     pub(crate) actor: String,
     pub(crate) request_id: String,
+    pub(crate) apply_id: Option<String>,
     pub(crate) action: Action,
     pub(crate) outcome: Outcome,
     pub(crate) client_identifier: Option<String>,
@@ -185,6 +238,7 @@ impl AuditColumns {
             time: record.time.as_microsecond(),
             actor: record.actor.sub,
             request_id: record.request_id,
+            apply_id: record.apply_id,
             action: record.action,
             outcome: record.outcome,
             client_identifier: record.key.client_identifier.filter(|text| is_name(text)),

@@ -4,11 +4,13 @@ use std::{path::PathBuf, sync::Arc};
 
 use jwtlet_core::{
     PolicyStore, Scope, UpstreamError,
+    apply::{ApplyError, Desired, Execution, Outcome, Snapshot},
     audit::{AuditEntry, AuditFilter, AuditRecord, ChainHead, Sealed},
     change::{Applied, Author, Change, ChangeError},
     health::Health,
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
-    store::{Freshness, Lookup, MappingFilter, Page, Stored},
+    metadata::MetadataFilter,
+    store::{Freshness, Lookup, MappingFilter, Page, ScopeFilter, Stored},
 };
 
 use crate::{
@@ -109,6 +111,19 @@ impl PolicyStore for Store {
         on_engine!(self, engine => Arc::clone(engine).change(changes, author.clone()).await)
     }
 
+    async fn apply(
+        &self,
+        desired: Desired,
+        execution: Execution,
+        author: &Author,
+    ) -> Result<Outcome, ApplyError> {
+        on_engine!(self, engine => Arc::clone(engine).apply(desired, execution, author.clone()).await)
+    }
+
+    async fn snapshot(&self, filter: &MetadataFilter, limit: usize) -> Result<Snapshot, UpstreamError> {
+        Ok(on_engine!(self, engine => engine.snapshot(filter, limit).await)?)
+    }
+
     async fn list_mappings(
         &self,
         filter: &MappingFilter,
@@ -121,8 +136,12 @@ impl PolicyStore for Store {
         Ok(on_engine!(self, engine => engine.mapping(key).await)?)
     }
 
-    async fn list_scopes(&self, page: &Page<Scope>) -> Result<Vec<Stored<ScopeMapping>>, UpstreamError> {
-        Ok(on_engine!(self, engine => engine.list_scopes(page).await)?)
+    async fn list_scopes(
+        &self,
+        filter: &ScopeFilter,
+        page: &Page<Scope>,
+    ) -> Result<Vec<Stored<ScopeMapping>>, UpstreamError> {
+        Ok(on_engine!(self, engine => engine.list_scopes(filter, page).await)?)
     }
 
     async fn scope(&self, scope: &Scope) -> Result<Option<Stored<ScopeMapping>>, UpstreamError> {

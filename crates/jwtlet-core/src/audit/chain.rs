@@ -47,6 +47,7 @@ impl ChainHead {
             time: author.at,
             actor: AuditActor { sub: author.subject.identity.to_string(), uid: author.subject.uid.clone() },
             request_id: author.request_id.clone(),
+            apply_id: author.apply_id.as_ref().map(ToString::to_string),
             action: entry.action,
             key: entry.key,
             outcome: entry.outcome,
@@ -199,6 +200,7 @@ mod tests {
                 uid: Some("42".into()),
             },
             request_id: "r-1".into(),
+            apply_id: None,
             at: jiff::Timestamp::constant(1_800_000_000, 123_456_000),
         }
     }
@@ -240,6 +242,21 @@ mod tests {
                 r#""previousHash":"0000000000000000000000000000000000000000000000000000000000000000"}"#,
             )
         );
+    }
+
+    #[test]
+    fn a_record_of_an_apply_names_it_and_one_without_reads_as_before() {
+        let apply_id = Some(crate::name::ApplyId::parse("release-7").unwrap());
+        let mut head = ChainHead::EMPTY;
+        let sealed = [
+            head.seal(entry("a"), &author()).unwrap(),
+            head.seal(entry("b"), &Author { apply_id, ..author() }).unwrap(),
+        ];
+        assert!(!sealed[0].text.contains("applyId"));
+        assert!(sealed[1].text.contains(r#""requestId":"r-1","applyId":"release-7","action":"#));
+        let ids: Vec<_> = sealed.iter().map(|sealed| sealed.open().unwrap().apply_id).collect();
+        assert_eq!(ids, [None, Some("release-7".to_owned())]);
+        assert_eq!(verify(&sealed, head), Ok(()));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Hashes of audit records.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, io, str::FromStr};
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 /// A SHA-256 hash; 64 hexadecimal digits as text.
@@ -22,9 +22,34 @@ impl Hash {
     /// The hash of a record's text.
     #[must_use]
     pub fn of(text: &str) -> Self {
+        Self::read(digest(&SHA256, text.as_bytes()).as_ref())
+    }
+
+    /// The hash of the JSON of a value, which is not held as a whole.
+    pub(crate) fn of_json(value: &impl Serialize) -> Result<Self, serde_json::Error> {
+        let mut writer = Hashing(Context::new(&SHA256));
+        serde_json::to_writer(&mut writer, value)?;
+        Ok(Self::read(writer.0.finish().as_ref()))
+    }
+
+    fn read(digest: &[u8]) -> Self {
         let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+        bytes.copy_from_slice(digest);
         Self(bytes)
+    }
+}
+
+/// Takes what is written into a hash.
+struct Hashing(Context);
+
+impl io::Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -82,6 +107,7 @@ mod tests {
         assert_eq!(hash.to_string().parse(), Ok(hash));
         assert_eq!("0".repeat(63).parse::<Hash>(), Err(NotAHash));
         assert_eq!("G".repeat(64).parse::<Hash>(), Err(NotAHash));
+        assert_eq!(Hash::of_json(&["a", "b"]).unwrap(), Hash::of(r#"["a","b"]"#));
         assert_eq!("A".repeat(64).parse::<Hash>(), Err(NotAHash));
     }
 }

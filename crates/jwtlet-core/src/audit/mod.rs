@@ -41,17 +41,21 @@ pub enum Action {
     /// A scope mapping is deleted.
     #[serde(rename = "scope.delete")]
     DeleteScope,
+    /// A policy is applied, as an attempt that was refused as a whole: what is applied is recorded change by change.
+    #[serde(rename = "policy.apply")]
+    ApplyPolicy,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::CreateMapping,
         Self::UpdateMapping,
         Self::DeleteMapping,
         Self::CreateScope,
         Self::UpdateScope,
         Self::DeleteScope,
+        Self::ApplyPolicy,
     ];
 
     /// The name in records and filters.
@@ -64,6 +68,7 @@ impl Action {
             Self::CreateScope => "scope.create",
             Self::UpdateScope => "scope.update",
             Self::DeleteScope => "scope.delete",
+            Self::ApplyPolicy => "policy.apply",
         }
     }
 }
@@ -71,7 +76,7 @@ impl Action {
 /// The text names no action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "must be one of mapping.create, mapping.update, mapping.delete, scope.create, scope.update, scope.delete"
+    "must be one of mapping.create, mapping.update, mapping.delete, scope.create, scope.update, scope.delete, policy.apply"
 )]
 pub struct UnknownAction;
 
@@ -178,6 +183,9 @@ pub struct AuditRecord {
     pub actor: AuditActor,
     /// In which request.
     pub request_id: String,
+    /// In which application of a policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apply_id: Option<String>,
     /// What was done or attempted.
     pub action: Action,
     /// To which record.
@@ -204,6 +212,8 @@ pub struct AuditFilter {
     pub actor: Option<String>,
     /// In this request.
     pub request_id: Option<String>,
+    /// In this application of a policy.
+    pub apply_id: Option<String>,
     /// Of this action.
     pub action: Option<Action>,
     /// With this outcome.

@@ -177,11 +177,44 @@ pub(crate) struct Problem {
     retry_after: Option<u64>,
     challenge: Option<HeaderValue>,
     about: Option<Box<AuditKey>>,
+    errors: Vec<DocumentError>,
+}
+
+/// What is wrong with one of many documents.
+#[derive(Debug, Serialize)]
+pub(crate) struct DocumentError {
+    pub(crate) document: DocumentName,
+    /// The member, as a path; empty where it is the whole document.
+    pub(crate) field: String,
+    /// The rule that it breaks.
+    pub(crate) message: String,
+}
+
+/// One of many documents.
+#[derive(Debug, Serialize)]
+pub(crate) struct DocumentName {
+    pub(crate) kind: &'static str,
+    /// Its place among those of its kind.
+    pub(crate) index: usize,
+    /// The record that it names, as far as it does.
+    pub(crate) key: AuditKey,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, detail: detail.into(), retry_after: None, challenge: None, about: None }
+        Self {
+            status,
+            detail: detail.into(),
+            retry_after: None,
+            challenge: None,
+            about: None,
+            errors: vec![],
+        }
+    }
+
+    /// With what is wrong with which document.
+    pub(crate) fn with_errors(self, errors: Vec<DocumentError>) -> Self {
+        Self { errors, ..self }
     }
 
     /// 400 with a detail that names field and rule.
@@ -252,6 +285,8 @@ struct ProblemBody<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [DocumentError],
 }
 
 impl IntoResponse for Problem {
@@ -261,6 +296,7 @@ impl IntoResponse for Problem {
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.detail(),
+            errors: &self.errors,
         };
         let json = serde_json::to_vec(&body).unwrap_or_default();
         let headers =

@@ -38,6 +38,8 @@ pub(crate) struct Service {
     pub(crate) roles: BTreeMap<ClientIdentifier, Vec<Role>>,
     /// Held by a review of the whole policy: each takes memory, so they take turns.
     pub(crate) review: Mutex<()>,
+    /// Held by an apply and by an export, for the same reason.
+    pub(crate) apply: Mutex<()>,
 }
 
 /// What the management API says in `Server`, so that the administration command knows whom it talks to. The exchange API

@@ -135,7 +135,7 @@ async fn a_record_is_an_object_and_its_place_in_an_array_is_named() {
     [{"scope":"a b","claims":{}}]
         [0].scope: must be printable ASCII without space, double quote and backslash
     [{"scope":"a","claims":{},"more":1}]
-        [0].more: unknown field `more`, expected one of `scope`, `claims`, `createdAt`, `updatedAt`, `version`
+        [0].more: unknown field `more`, expected one of `scope`, `claims`, `owner`, `labels`, `createdAt`, `updatedAt`, `version`
     "#);
 }
 
@@ -167,9 +167,9 @@ async fn members_of_a_mapping_that_are_missing_unknown_or_of_a_wrong_type_are_na
     {"clientIdentifier":"a","participantContext":"b"}
         missing field `scopes`
     {"clientIdentifier":"a","participantContext":"b","scopes":[],"clientidentifier":"a"}
-        clientidentifier: unknown field `clientidentifier`, expected one of `clientIdentifier`, `participantContext`, `scopes`, `audiences`, `expiresAt`, `description`, `createdAt`, `updatedAt`, `version`
+        clientidentifier: unknown field `clientidentifier`, expected one of `clientIdentifier`, `participantContext`, `scopes`, `audiences`, `expiresAt`, `description`, `owner`, `labels`, `createdAt`, `updatedAt`, `version`
     {"clientIdentifier":"a","participantContext":"b","scopes":[],"etag":"1"}
-        etag: unknown field `etag`, expected one of `clientIdentifier`, `participantContext`, `scopes`, `audiences`, `expiresAt`, `description`, `createdAt`, `updatedAt`, `version`
+        etag: unknown field `etag`, expected one of `clientIdentifier`, `participantContext`, `scopes`, `audiences`, `expiresAt`, `description`, `owner`, `labels`, `createdAt`, `updatedAt`, `version`
     {"clientIdentifier":1,"participantContext":"b","scopes":[]}
         clientIdentifier: invalid type: integer `1`, expected a string
     {"clientIdentifier":"a","participantContext":null,"scopes":[]}
@@ -219,7 +219,7 @@ async fn members_of_a_scope_mapping_that_are_missing_unknown_or_of_a_wrong_type_
     {"scope":"a","claims":null}
         claims: invalid type: null, expected a map
     {"scope":"a","claims":{},"description":"x"}
-        description: unknown field `description`, expected one of `scope`, `claims`, `createdAt`, `updatedAt`, `version`
+        description: unknown field `description`, expected one of `scope`, `claims`, `owner`, `labels`, `createdAt`, `updatedAt`, `version`
     "#);
 }
 

@@ -53,7 +53,7 @@ async fn a_query_that_is_not_understood_is_refused() {
     400
     content-type: application/problem+json
     cache-control: no-store
-    {"type":"about:blank","title":"Bad Request","status":400,"detail":"the query parameter size is not one of clientIdentifier, participantContext, scope, limit, cursor"}
+    {"type":"about:blank","title":"Bad Request","status":400,"detail":"the query parameter size is not one of clientIdentifier, participantContext, scope, owner, label, limit, cursor"}
     "#);
     for path in [
         "/mappings?clientidentifier=a",

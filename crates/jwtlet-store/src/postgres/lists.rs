@@ -4,8 +4,10 @@
 
 use jwtlet_core::{
     audit::{Action, AuditFilter, Outcome},
-    store::MappingFilter,
+    metadata::MetadataFilter,
+    store::{MappingFilter, ScopeFilter},
 };
+use serde_json::{Map, Value};
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use super::{mapping_columns, micros::Micros, scope_columns};
@@ -29,26 +31,54 @@ pub(super) async fn mappings(
     if let Some(scope) = &filter.scope {
         query.push(" AND scopes @> ").push_bind(vec![scope.as_str()]);
     }
+    matching(&mut query, &filter.metadata);
     if let Some((client, context)) = after {
         query.push(r#" AND (client_identifier COLLATE "C", participant_context COLLATE "C") > ("#);
         query.push_bind(client).push(", ").push_bind(context).push(")");
     }
     query.push(r#" ORDER BY client_identifier COLLATE "C", participant_context COLLATE "C" LIMIT "#);
     query.push_bind(to_limit(limit));
-    query.build_query_as().fetch_all(connection).await
+    query.build_query_as().persistent(is_usual(&filter.metadata)).fetch_all(connection).await
 }
 
-/// Scope mappings, sorted by scope, after this one.
+/// Scope mappings that match, sorted by scope, after this one.
 pub(super) async fn scopes(
     connection: &mut PgConnection,
+    filter: &ScopeFilter,
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<ScopeRow>, sqlx::Error> {
     let mut query = QueryBuilder::<Postgres>::new("SELECT ");
     query.push(scope_columns!()).push(r#" FROM scope_mappings WHERE scope COLLATE "C" > "#);
     query.push_bind(after.unwrap_or_default());
+    if let Some(scope) = &filter.scope {
+        query.push(r#" AND scope COLLATE "C" = "#).push_bind(scope.as_str());
+    }
+    matching(&mut query, &filter.metadata);
     query.push(r#" ORDER BY scope COLLATE "C" LIMIT "#).push_bind(to_limit(limit));
-    query.build_query_as().fetch_all(connection).await
+    query.build_query_as().persistent(is_usual(&filter.metadata)).fetch_all(connection).await
+}
+
+fn matching(query: &mut QueryBuilder<Postgres>, filter: &MetadataFilter) {
+    if let Some(owner) = &filter.owner {
+        query.push(r#" AND owner COLLATE "C" = "#).push_bind(owner.to_string());
+    }
+    for label in &filter.labels {
+        match &label.value {
+            Some(value) => {
+                let pair = Map::from_iter([(label.key.to_string(), Value::from(value.as_str()))]);
+                query.push(" AND labels @> ").push_bind(Value::from(pair).to_string()).push("::jsonb");
+            }
+            None => {
+                query.push(" AND labels ? ").push_bind(label.key.to_string());
+            }
+        }
+    }
+}
+
+/// Whether a statement is worth a place among the prepared ones of the connection: there is one for each number of labels.
+fn is_usual(filter: &MetadataFilter) -> bool {
+    filter.labels.is_empty()
 }
 
 /// Sequence numbers and texts of the audit records that match, the newest first, before this one.
@@ -62,6 +92,7 @@ pub(super) async fn audit(
     let texts = [
         (" AND actor = ", filter.actor.as_deref()),
         (" AND request_id = ", filter.request_id.as_deref()),
+        (" AND apply_id = ", filter.apply_id.as_deref()),
         (" AND action = ", filter.action.map(Action::name)),
         (" AND outcome = ", filter.outcome.map(Outcome::name)),
         (" AND client_identifier = ", filter.client_identifier.as_deref()),

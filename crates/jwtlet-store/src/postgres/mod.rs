@@ -21,10 +21,10 @@ use jwtlet_core::{
     Scope,
     audit::{AuditFilter, AuditRecord, ChainHead, Sealed},
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
-    store::{MappingFilter, Page, Policy, Stored},
+    store::{MappingFilter, Page, Policy, ScopeFilter, Stored},
 };
 use jwtlet_upstream::Backoff;
-use sqlx::{FromRow, PgPool, Row, postgres::PgRow};
+use sqlx::{PgPool, Row, postgres::PgRow};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 pub use self::settings::{PostgresSettings, PostgresUrlError, SslMode, UnknownSslMode};
@@ -37,19 +37,29 @@ use crate::{
     database::Database,
     error::StoreError,
     health::StoreHealth,
-    rows::{MappingRow, ScopeRow, read_audit, read_head, read_scope, read_sealed, to_limit, to_sequence},
+    rows::{
+        MappingRow, MetadataRow, ScopeRow, read_audit, read_head, read_scope, read_sealed, to_limit,
+        to_sequence,
+    },
 };
 
 /// The columns of a row, by name: a statement with `*` in it fails once a newer program has added a column.
-macro_rules! mapping_columns {
+macro_rules! policy_columns {
     () => {
         "client_identifier, participant_context, scopes, audiences, expires_at, description, created_at, updated_at, \
          version"
     };
 }
+macro_rules! mapping_columns {
+    () => {
+        "client_identifier, participant_context, scopes, audiences, expires_at, description, created_at, updated_at, \
+         version, owner, labels::text AS labels"
+    };
+}
 macro_rules! scope_columns {
     () => {
-        "scope, coalesce(claims_json, claims::text) AS claims, created_at, updated_at, version"
+        "scope, coalesce(claims_json, claims::text) AS claims, created_at, updated_at, version, owner, \
+         labels::text AS labels"
     };
 }
 use {mapping_columns, scope_columns};
@@ -104,7 +114,7 @@ impl Database for Postgres {
     async fn policy(&self, key: &MappingKey) -> Result<Option<Policy>, StoreError> {
         const STATEMENT: &str = concat!(
             "SELECT ",
-            mapping_columns!(),
+            policy_columns!(),
             ", names, claims FROM resource_mappings AS mapping CROSS JOIN LATERAL ( \
                 SELECT array_agg(scope) AS names, array_agg(coalesce(claims_json, claims::text)) AS claims \
                 FROM scope_mappings WHERE scope = ANY (mapping.scopes)) AS found \
@@ -157,13 +167,17 @@ impl Database for Postgres {
         Ok(lease.answered(row)?.and_then(MappingRow::read))
     }
 
-    async fn list_scopes(&self, page: &Page<Scope>) -> Result<Vec<Stored<ScopeMapping>>, StoreError> {
+    async fn list_scopes(
+        &self,
+        filter: &ScopeFilter,
+        page: &Page<Scope>,
+    ) -> Result<Vec<Stored<ScopeMapping>>, StoreError> {
         let mut lease = self.lease().await?;
         let mut found = Vec::new();
         let mut after = page.after.as_ref().map(|scope| scope.as_str().to_owned());
         while found.len() < page.limit {
             let limit = page.limit - found.len();
-            let rows = limited(lists::scopes(&mut lease, after.as_deref(), limit)).await;
+            let rows = limited(lists::scopes(&mut lease, filter, after.as_deref(), limit)).await;
             let rows = lease.answered(rows)?;
             let is_last = rows.len() < limit;
             after = rows.last().map(|row| row.scope.clone());
@@ -249,5 +263,5 @@ fn read_policy(row: &PgRow) -> Result<Option<Policy>, sqlx::Error> {
     let claims: Option<Vec<String>> = row.try_get("claims")?;
     let scopes = names.iter().flatten().zip(claims.iter().flatten());
     let scopes = scopes.filter_map(|(scope, claims)| read_scope(scope, claims)).map(Arc::new).collect();
-    Ok(MappingRow::from_row(row)?.read().map(|stored| Policy::new(stored.record, scopes)))
+    Ok(rows::mapping(row, MetadataRow::default())?.read().map(|stored| Policy::new(stored.record, scopes)))
 }

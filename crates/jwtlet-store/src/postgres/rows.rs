@@ -7,7 +7,7 @@ use sqlx::{
 };
 
 use super::micros::Micros;
-use crate::rows::{Life, MappingRow, ScopeRow};
+use crate::rows::{Life, MappingRow, MetadataRow, ScopeRow};
 
 /// A list of texts. One of a shape that a list of names never has (several dimensions, another first index) becomes a
 /// single element that is no text, so that it is left out instead of keeping other rows from being read.
@@ -27,22 +27,37 @@ impl Decode<'_, Postgres> for Names {
 
 impl FromRow<'_, PgRow> for MappingRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            client_identifier: row.try_get("client_identifier")?,
-            participant_context: row.try_get("participant_context")?,
-            scopes: row.try_get::<Names, _>("scopes")?.0,
-            audiences: row.try_get::<Names, _>("audiences")?.0,
-            expires_at: row.try_get::<Option<Micros>, _>("expires_at")?.and_then(Micros::end),
-            description: row.try_get("description")?,
-            life: life(row)?,
-        })
+        mapping(row, metadata(row)?)
     }
 }
 
 impl FromRow<'_, PgRow> for ScopeRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        Ok(Self { scope: row.try_get("scope")?, claims: row.try_get("claims")?, life: life(row)? })
+        Ok(Self {
+            scope: row.try_get("scope")?,
+            claims: row.try_get("claims")?,
+            metadata: metadata(row)?,
+            life: life(row)?,
+        })
     }
+}
+
+/// A row of `resource_mappings` with this owner and these labels.
+pub(super) fn mapping(row: &PgRow, metadata: MetadataRow) -> Result<MappingRow, sqlx::Error> {
+    Ok(MappingRow {
+        client_identifier: row.try_get("client_identifier")?,
+        participant_context: row.try_get("participant_context")?,
+        scopes: row.try_get::<Names, _>("scopes")?.0,
+        audiences: row.try_get::<Names, _>("audiences")?.0,
+        expires_at: row.try_get::<Option<Micros>, _>("expires_at")?.and_then(Micros::end),
+        description: row.try_get("description")?,
+        metadata,
+        life: life(row)?,
+    })
+}
+
+fn metadata(row: &PgRow) -> Result<MetadataRow, sqlx::Error> {
+    Ok(MetadataRow { owner: row.try_get("owner")?, labels: row.try_get("labels")? })
 }
 
 fn life(row: &PgRow) -> Result<Life, sqlx::Error> {

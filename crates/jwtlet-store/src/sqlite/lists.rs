@@ -2,9 +2,10 @@
 
 use jwtlet_core::{
     audit::{Action, AuditFilter, Outcome},
-    store::MappingFilter,
+    metadata::MetadataFilter,
+    store::{MappingFilter, ScopeFilter},
 };
-use sqlx::{QueryBuilder, Sqlite, SqlitePool};
+use sqlx::{QueryBuilder, Sqlite, SqliteExecutor, SqlitePool};
 
 use crate::{
     error::StoreError,
@@ -13,7 +14,7 @@ use crate::{
 
 /// Resource mappings that match, sorted by key, after this client and participant context.
 pub(super) async fn mappings(
-    pool: &SqlitePool,
+    executor: impl SqliteExecutor<'_>,
     filter: &MappingFilter,
     after: Option<&(String, String)>,
     limit: usize,
@@ -29,23 +30,49 @@ pub(super) async fn mappings(
         query.push(" AND EXISTS (SELECT 1 FROM json_each(scopes) WHERE value = ");
         query.push_bind(scope.as_str()).push(")");
     }
+    matching(&mut query, &filter.metadata);
     if let Some((client, context)) = after {
         query.push(" AND (client_identifier, participant_context) > (").push_bind(client);
         query.push(", ").push_bind(context).push(")");
     }
     query.push(" ORDER BY client_identifier, participant_context LIMIT ").push_bind(to_limit(limit));
-    Ok(query.build_query_as().fetch_all(pool).await?)
+    Ok(query.build_query_as().fetch_all(executor).await?)
 }
 
-/// Scope mappings, sorted by scope, after this one.
+/// Scope mappings that match, sorted by scope, after this one.
 pub(super) async fn scopes(
-    pool: &SqlitePool,
+    executor: impl SqliteExecutor<'_>,
+    filter: &ScopeFilter,
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<ScopeRow>, StoreError> {
-    const STATEMENT: &str = "SELECT * FROM scope_mappings WHERE scope > $1 ORDER BY scope LIMIT $2";
-    let after = after.unwrap_or_default();
-    Ok(sqlx::query_as(STATEMENT).bind(after).bind(to_limit(limit)).fetch_all(pool).await?)
+    let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM scope_mappings WHERE scope > ");
+    query.push_bind(after.unwrap_or_default());
+    if let Some(scope) = &filter.scope {
+        query.push(" AND scope = ").push_bind(scope.as_str());
+    }
+    matching(&mut query, &filter.metadata);
+    query.push(" ORDER BY scope LIMIT ").push_bind(to_limit(limit));
+    Ok(query.build_query_as().fetch_all(executor).await?)
+}
+
+/// Labels are looked for in every record that has any: the index leads to those alone.
+fn matching(query: &mut QueryBuilder<Sqlite>, filter: &MetadataFilter) {
+    if let Some(owner) = &filter.owner {
+        query.push(" AND owner = ").push_bind(owner.to_string());
+    }
+    if !filter.labels.is_empty() {
+        query.push(" AND labels IS NOT NULL");
+    }
+    for label in &filter.labels {
+        query
+            .push(" AND EXISTS (SELECT 1 FROM json_each(labels) WHERE key = ")
+            .push_bind(label.key.to_string());
+        if let Some(value) = &label.value {
+            query.push(" AND value = ").push_bind(value.to_string());
+        }
+        query.push(")");
+    }
 }
 
 /// Sequence numbers and texts of the audit records that match, the newest first, before this one.
@@ -59,6 +86,7 @@ pub(super) async fn audit(
     let texts = [
         (" AND actor = ", filter.actor.as_deref()),
         (" AND request_id = ", filter.request_id.as_deref()),
+        (" AND apply_id = ", filter.apply_id.as_deref()),
         (" AND action = ", filter.action.map(Action::name)),
         (" AND outcome = ", filter.outcome.map(Outcome::name)),
         (" AND client_identifier = ", filter.client_identifier.as_deref()),

@@ -17,7 +17,7 @@ use jwtlet_core::{
     Scope,
     audit::{AuditFilter, AuditRecord, ChainHead, Sealed},
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
-    store::{MappingFilter, Page, Policy, Stored},
+    store::{MappingFilter, Page, Policy, ScopeFilter, Stored},
 };
 use tokio::{sync::OnceCell, time::sleep};
 
@@ -136,13 +136,17 @@ impl Database for Sqlite {
         Ok(row.and_then(MappingRow::read))
     }
 
-    async fn list_scopes(&self, page: &Page<Scope>) -> Result<Vec<Stored<ScopeMapping>>, StoreError> {
+    async fn list_scopes(
+        &self,
+        filter: &ScopeFilter,
+        page: &Page<Scope>,
+    ) -> Result<Vec<Stored<ScopeMapping>>, StoreError> {
         let read = &self.pools().await?.read;
         let mut found = Vec::new();
         let mut after = page.after.as_ref().map(|scope| scope.as_str().to_owned());
         while found.len() < page.limit {
             let limit = page.limit - found.len();
-            let rows = lists::scopes(read, after.as_deref(), limit).await?;
+            let rows = lists::scopes(read, filter, after.as_deref(), limit).await?;
             let is_last = rows.len() < limit;
             after = rows.last().map(|row| row.scope.clone());
             found.extend(rows.into_iter().filter_map(ScopeRow::read));

@@ -3,25 +3,22 @@
 use serde_json::Value;
 use sqlx::{FromRow, Row, sqlite::SqliteRow};
 
-use crate::rows::{Life, MappingRow, ScopeRow};
+use crate::rows::{Life, MappingRow, MetadataRow, ScopeRow};
 
 impl FromRow<'_, SqliteRow> for MappingRow {
     fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            client_identifier: row.try_get("client_identifier")?,
-            participant_context: row.try_get("participant_context")?,
-            scopes: list(row, "scopes")?,
-            audiences: list(row, "audiences")?,
-            expires_at: row.try_get("expires_at")?,
-            description: row.try_get("description")?,
-            life: life(row)?,
-        })
+        mapping(row, metadata(row)?)
     }
 }
 
 impl FromRow<'_, SqliteRow> for ScopeRow {
     fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        Ok(Self { scope: row.try_get("scope")?, claims: row.try_get("claims")?, life: life(row)? })
+        Ok(Self {
+            scope: row.try_get("scope")?,
+            claims: row.try_get("claims")?,
+            metadata: metadata(row)?,
+            life: life(row)?,
+        })
     }
 }
 
@@ -35,9 +32,26 @@ impl FromRow<'_, SqliteRow> for PolicyRow {
     fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
         match row.try_get("scope")? {
             Some(scope) => Ok(Self::Scope { scope, claims: row.try_get("claims")? }),
-            None => MappingRow::from_row(row).map(Self::Mapping),
+            None => mapping(row, MetadataRow::default()).map(Self::Mapping),
         }
     }
+}
+
+fn mapping(row: &SqliteRow, metadata: MetadataRow) -> Result<MappingRow, sqlx::Error> {
+    Ok(MappingRow {
+        client_identifier: row.try_get("client_identifier")?,
+        participant_context: row.try_get("participant_context")?,
+        scopes: list(row, "scopes")?,
+        audiences: list(row, "audiences")?,
+        expires_at: row.try_get("expires_at")?,
+        description: row.try_get("description")?,
+        metadata,
+        life: life(row)?,
+    })
+}
+
+fn metadata(row: &SqliteRow) -> Result<MetadataRow, sqlx::Error> {
+    Ok(MetadataRow { owner: row.try_get("owner")?, labels: row.try_get("labels")? })
 }
 
 fn life(row: &SqliteRow) -> Result<Life, sqlx::Error> {

@@ -20,6 +20,7 @@ fn author() -> Author {
     Author {
         subject: Subject { identity, uid: None },
         request_id: "r".into(),
+        apply_id: None,
         at: Timestamp::constant(1_800_000_000, 0),
     }
 }

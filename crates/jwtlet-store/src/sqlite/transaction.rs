@@ -7,15 +7,16 @@ use jwtlet_core::{
     ClientIdentifier, Scope,
     audit::{ChainHead, Sealed},
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
-    store::Stored,
+    store::{MappingFilter, ScopeFilter, Stored},
 };
 use serde_json::{Value, json};
 use sqlx::{Executor, Sqlite, pool::PoolConnection};
 
+use super::lists;
 use crate::{
     database::Transaction,
     error::StoreError,
-    rows::{AuditColumns, Life, MappingRow, ScopeRow, read_head, to_sequence},
+    rows::{AuditColumns, Life, MappingRow, MetadataRow, ScopeRow, read_head, to_sequence},
 };
 
 /// So many keys in one statement.
@@ -101,14 +102,32 @@ impl Transaction for SqliteTransaction {
         Ok(found)
     }
 
+    async fn matching_mappings(
+        &mut self,
+        filter: &MappingFilter,
+        limit: usize,
+    ) -> Result<Vec<Stored<ResourceMapping>>, StoreError> {
+        let rows = lists::mappings(&mut *self.connection, filter, None, limit).await?;
+        Ok(rows.into_iter().filter_map(MappingRow::read).collect())
+    }
+
+    async fn matching_scopes(
+        &mut self,
+        filter: &ScopeFilter,
+        limit: usize,
+    ) -> Result<Vec<Stored<ScopeMapping>>, StoreError> {
+        let rows = lists::scopes(&mut *self.connection, filter, None, limit).await?;
+        Ok(rows.into_iter().filter_map(ScopeRow::read).collect())
+    }
+
     async fn put_mappings(&mut self, mappings: &[&Stored<ResourceMapping>]) -> Result<(), StoreError> {
         const STATEMENT: &str = "INSERT INTO resource_mappings (client_identifier, participant_context, scopes, \
-            audiences, expires_at, description, created_at, updated_at, version) \
+            audiences, expires_at, description, owner, labels, created_at, updated_at, version) \
             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, \
-            value ->> 7, value ->> 8 FROM json_each($1) WHERE true \
+            value ->> 7, value ->> 8, value ->> 9, value ->> 10 FROM json_each($1) WHERE true \
             ON CONFLICT (client_identifier, participant_context) DO UPDATE SET scopes = excluded.scopes, \
             audiences = excluded.audiences, expires_at = excluded.expires_at, description = excluded.description, \
-            created_at = excluded.created_at, updated_at = excluded.updated_at, version = excluded.version";
+            owner = excluded.owner, labels = excluded.labels, created_at = excluded.created_at, updated_at = excluded.updated_at, version = excluded.version";
         let row = |stored: &&Stored<ResourceMapping>| {
             let mapping = &stored.record;
             let (client, context) = names(mapping.key());
@@ -117,6 +136,7 @@ impl Transaction for SqliteTransaction {
             let expires_at = mapping.expires_at().map(Timestamp::as_microsecond);
             let Life { created_at, updated_at, version } = Life::from_stored(stored);
             let description = mapping.description();
+            let MetadataRow { owner, labels } = MetadataRow::of(mapping.metadata())?;
             Ok(json!([
                 client,
                 context,
@@ -124,6 +144,8 @@ impl Transaction for SqliteTransaction {
                 audiences,
                 expires_at,
                 description,
+                owner,
+                labels,
                 created_at,
                 updated_at,
                 version
@@ -139,14 +161,16 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn put_scopes(&mut self, scopes: &[&Stored<ScopeMapping>]) -> Result<(), StoreError> {
-        const STATEMENT: &str = "INSERT INTO scope_mappings (scope, claims, created_at, updated_at, version) \
-            SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each($1) WHERE true \
-            ON CONFLICT (scope) DO UPDATE SET claims = excluded.claims, created_at = excluded.created_at, \
+        const STATEMENT: &str = "INSERT INTO scope_mappings (scope, claims, owner, labels, created_at, updated_at, \
+            version) SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6 \
+            FROM json_each($1) WHERE true ON CONFLICT (scope) DO UPDATE SET claims = excluded.claims, \
+            owner = excluded.owner, labels = excluded.labels, created_at = excluded.created_at, \
             updated_at = excluded.updated_at, version = excluded.version";
         let row = |stored: &&Stored<ScopeMapping>| {
             let Life { created_at, updated_at, version } = Life::from_stored(stored);
             let claims = serde_json::to_string(stored.record.claims())?;
-            Ok(json!([stored.record.scope(), claims, created_at, updated_at, version]))
+            let MetadataRow { owner, labels } = MetadataRow::of(stored.record.metadata())?;
+            Ok(json!([stored.record.scope(), claims, owner, labels, created_at, updated_at, version]))
         };
         self.write(STATEMENT, scopes, RECORDS, row).await
     }
@@ -157,10 +181,10 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn append(&mut self, records: &[Sealed], head: ChainHead) -> Result<(), StoreError> {
-        const STATEMENT: &str = "INSERT INTO audit_log (sequence, record, hash, time, actor, request_id, action, \
-            outcome, client_identifier, participant_context, scope) \
+        const STATEMENT: &str = "INSERT INTO audit_log (sequence, record, hash, time, actor, request_id, \
+            apply_id, action, outcome, client_identifier, participant_context, scope) \
             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, \
-            value ->> 7, value ->> 8, value ->> 9, value ->> 10 FROM json_each($1)";
+            value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11 FROM json_each($1)";
         let row = |sealed: &Sealed| {
             let columns = AuditColumns::of(sealed)?;
             Ok(json!([
@@ -170,6 +194,7 @@ impl Transaction for SqliteTransaction {
                 columns.time,
                 columns.actor,
                 columns.request_id,
+                columns.apply_id,
                 columns.action,
                 columns.outcome,
                 columns.client_identifier,

@@ -70,6 +70,23 @@ on_each_database! {
         mappings_come_in_pages,
         filtered_mappings_come_in_pages,
         scope_mappings_come_sorted_and_in_pages;
+    apply:
+        an_apply_makes_the_policy_what_is_desired,
+        an_apply_that_is_repeated_writes_nothing,
+        a_dry_run_tells_the_plan_and_writes_nothing,
+        a_plan_that_has_changed_is_not_made,
+        records_of_others_are_left_alone_until_they_are_taken_over,
+        what_an_apply_changes_is_forgotten,
+        a_snapshot_has_the_records_that_match,
+        of_many_who_apply_the_same_plan_one_writes_it,
+        ten_thousand_mappings_are_applied_changed_and_pruned;
+    metadata:
+        owner_and_labels_are_kept_replaced_and_removed,
+        an_exchange_reads_neither_owner_nor_labels,
+        mappings_are_filtered_by_owner_and_labels,
+        scope_mappings_are_filtered_by_owner_and_labels,
+        the_trail_has_owner_and_labels,
+        the_trail_is_filtered_by_the_id_of_an_apply;
     trail:
         a_record_tells_who_did_what_and_when,
         a_record_has_the_state_before_and_after,
@@ -99,6 +116,8 @@ on_each_database! {
 }
 
 on_each_shared_database! {
+    metadata:
+        what_cannot_be_read_of_owner_and_labels_is_left_out;
     hands:
         the_trail_cannot_be_altered,
         an_altered_record_breaks_the_chain,

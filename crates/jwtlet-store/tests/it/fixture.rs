@@ -196,7 +196,8 @@ pub(crate) fn author() -> Author {
 
 pub(crate) fn author_at(at: Timestamp) -> Author {
     let identity = client("system:serviceaccount:ops:admin");
-    Author { subject: Subject { identity, uid: Some("uid-1".into()) }, request_id: "request-1".into(), at }
+    let subject = Subject { identity, uid: Some("uid-1".into()) };
+    Author { subject, request_id: "request-1".into(), apply_id: None, at }
 }
 
 pub(crate) fn client(name: &str) -> ClientIdentifier {

@@ -4,7 +4,7 @@ use jwtlet_core::{
     PolicyStore,
     audit::{AuditFilter, Broken},
     change::{Change, Precondition},
-    store::{MappingFilter, Page},
+    store::{MappingFilter, Page, ScopeFilter},
 };
 use serde_json::json;
 
@@ -72,7 +72,7 @@ pub(crate) async fn rows_that_break_rules_are_left_out(fixture: Fixture) {
         fixture.execute(statement).await.unwrap();
     }
     assert_eq!(fixture.mappings().await, ["a/t"]);
-    let listed = fixture.store.list_scopes(&Page::first(10)).await.unwrap();
+    let listed = fixture.store.list_scopes(&ScopeFilter::default(), &Page::first(10)).await.unwrap();
     assert_eq!(listed.iter().map(|stored| stored.record.scope().as_str()).collect::<Vec<_>>(), ["read"]);
     let lookup = fixture.look_up("a", "t", &["read"]).await;
     assert_eq!(lookup.policy.unwrap().scopes().len(), 1);

@@ -2,7 +2,7 @@
 
 use jwtlet_core::{
     PolicyStore,
-    store::{MappingFilter, Page},
+    store::{MappingFilter, Page, ScopeFilter},
 };
 use serde_json::json;
 
@@ -114,7 +114,7 @@ pub(crate) async fn scope_mappings_come_sorted_and_in_pages(fixture: Fixture) {
     fixture.created_scopes(&all).await;
     let page = async |after: Option<&str>, limit| -> Vec<String> {
         let page = Page { after: after.map(scope), limit };
-        let listed = fixture.store.list_scopes(&page).await.unwrap();
+        let listed = fixture.store.list_scopes(&ScopeFilter::default(), &page).await.unwrap();
         listed.iter().map(|stored| stored.record.scope().to_string()).collect()
     };
     assert_eq!(page(None, usize::MAX).await, ["A", "a", "a-b", "a:b", "b", "~"]);

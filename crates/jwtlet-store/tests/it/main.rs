@@ -6,12 +6,14 @@
     reason = "a panic is how a test fails, in helper functions too"
 )]
 
+mod apply;
 mod changes;
 mod concurrency;
 mod conformance;
 mod fixture;
 mod hands;
 mod lists;
+mod metadata;
 mod postgres;
 mod postgres_adoption;
 mod postgres_outages;

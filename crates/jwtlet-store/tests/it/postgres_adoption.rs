@@ -90,7 +90,7 @@ async fn replicas_that_start_at_once_bring_the_schema_up_to_date_together() {
     replicas[0].change(vec![create("a", "t")], &author()).await.unwrap();
     let again = database.replica().await;
     assert!(again.granted(&key("a", "t")).await.is_some());
-    assert_eq!(database.count("SELECT count(*) FROM jwtlet_migrations").await, 2);
+    assert_eq!(database.count("SELECT count(*) FROM jwtlet_migrations").await, 4);
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_newer_schema_stops_who_starts_and_nobody_who_runs() {
     let late = Replica::start(database.settings());
     assert_eq!(
         late.not_ready().await,
-        "the schema of the database has version 999, and this jwtlet knows versions up to 2; deploy the newer jwtlet"
+        "the schema of the database has version 999, and this jwtlet knows versions up to 4; deploy the newer jwtlet"
     );
     assert!(late.policy(&key("a", "t"), &[], Freshness::Current).await.is_err());
     running.change(vec![create("b", "t")], &author()).await.unwrap();
@@ -126,7 +126,7 @@ async fn without_migrations_an_older_schema_is_not_used_until_somebody_else_brin
     let waiting = Replica::start(settings);
     assert_eq!(
         waiting.not_ready().await,
-        "the schema of the database has version 0, this jwtlet needs version 2, and run_migrations_on_startup is off"
+        "the schema of the database has version 0, this jwtlet needs version 4, and run_migrations_on_startup is off"
     );
     assert_eq!(database.count("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").await, 0);
     database.replica().await;

@@ -3,7 +3,9 @@
 use jwtlet_core::{
     PolicyStore, Scope,
     mapping::MappingKey,
-    store::{Freshness, MappingFilter, Page},
+    metadata::{LabelSelector, MetadataFilter},
+    name::{LabelKey, LabelValue, Owner},
+    store::{Freshness, MappingFilter, Page, ScopeFilter},
 };
 
 use crate::{
@@ -103,8 +105,10 @@ async fn plans(mappings: u32, by_rare_scope: &str) {
     by_index(&logged(&database, narrow(filter("rare"))).await, &[by_rare_scope]);
 
     let after: Page<Scope> = Page { after: Some(scopes(&["api-5:read"]).remove(0)), limit: 10 };
-    let listed =
-        logged(&database, async { assert_eq!(replica.list_scopes(&after).await.unwrap().len(), 10) });
+    let listed = logged(&database, async {
+        let listed = replica.list_scopes(&ScopeFilter::default(), &after).await.unwrap();
+        assert_eq!(listed.len(), 10);
+    });
     by_index(&listed.await, &["scope_mappings_by_scope"]);
 
     let changed = logged(&database, async {
@@ -117,6 +121,57 @@ async fn plans(mappings: u32, by_rare_scope: &str) {
             .unwrap();
     });
     by_index(&changed.await, &["resource_mappings_pkey"]);
+}
+
+/// Some of very many mappings have an owner and labels, which are found by them.
+async fn plans_of_metadata(mappings: u32) {
+    let database = Database::shared().await;
+    drop(database.replica().await);
+    database.postgres.seed_mappings(&database.url, mappings).await.unwrap();
+    database
+        .execute(
+            r#"UPDATE resource_mappings SET owner = 'team-' || length(client_identifier) % 7,
+                labels = '{"app": "billing", "stage": "test"}' WHERE client_identifier LIKE '%99';
+            UPDATE resource_mappings SET owner = 'rare', labels = '{"app": "rare", "rare": ""}'
+                WHERE client_identifier LIKE '%client-7012'"#,
+        )
+        .await;
+    database.execute("VACUUM (ANALYZE) resource_mappings").await;
+    database.postgres.log_plans(&database.url).await.unwrap();
+    let replica = database.replica().await;
+    let label = |key: &str, value: Option<&str>| LabelSelector {
+        key: LabelKey::parse(key).unwrap(),
+        value: value.map(|value| LabelValue::parse(value).unwrap()),
+    };
+    let owner = |name| Some(Owner::parse(name).unwrap());
+    let all = || Page::first(50);
+    for (metadata, count, index) in [
+        (MetadataFilter { owner: owner("rare"), labels: vec![] }, 1, "resource_mappings_by_owner"),
+        (MetadataFilter { owner: owner("none"), labels: vec![] }, 0, "resource_mappings_by_owner"),
+        (
+            MetadataFilter { owner: None, labels: vec![label("app", Some("rare"))] },
+            1,
+            "resource_mappings_by_label",
+        ),
+        (MetadataFilter { owner: None, labels: vec![label("rare", None)] }, 1, "resource_mappings_by_label"),
+    ] {
+        let filter = MappingFilter { metadata, ..Default::default() };
+        let log = logged(&database, async {
+            assert_eq!(replica.list_mappings(&filter, &all()).await.unwrap().len(), count);
+        });
+        by_index(&log.await, &[index]);
+    }
+}
+
+#[tokio::test]
+async fn with_a_hundred_thousand_mappings_owners_and_labels_are_found_by_index() {
+    plans_of_metadata(100_000).await;
+}
+
+#[tokio::test]
+#[ignore = "takes a minute and half a gigabyte"]
+async fn with_a_million_mappings_owners_and_labels_are_found_by_index() {
+    plans_of_metadata(1_000_000).await;
 }
 
 async fn listing(replica: &Replica, filter: MappingFilter, after: Option<MappingKey>) {

@@ -154,7 +154,7 @@ async fn a_newer_schema_is_not_touched() {
 
     let (store, running) = run(file(&path));
     let reason = Health::NotReady(
-        "the schema of the database has version 9000, and this jwtlet knows versions up to 1; deploy the newer jwtlet"
+        "the schema of the database has version 9000, and this jwtlet knows versions up to 2; deploy the newer jwtlet"
             .into(),
     );
     wait_until(|| store.health() == reason, PATIENCE).await.unwrap();

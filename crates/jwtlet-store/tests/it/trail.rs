@@ -178,6 +178,7 @@ pub(crate) async fn the_trail_is_filtered(fixture: Fixture) {
     let other = Author {
         subject: jwtlet_core::Subject { identity: client("somebody"), uid: None },
         request_id: "request-2".into(),
+        apply_id: None,
         at: THEN,
     };
     fixture.created(&[("a", "t", &[]), ("b", "t", &[])]).await;

@@ -5,7 +5,7 @@ use jwtlet_core::{
     Audience, PolicyStore, Scope,
     change::Change,
     mapping::{MAX_AUDIENCES, MAX_CLAIMS_BYTES, MAX_SCOPES, ResourceMapping, ScopeMapping},
-    store::Page,
+    store::{Page, ScopeFilter},
 };
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ async fn kept_claims(fixture: &Fixture, claims: Value) -> ScopeMapping {
     fixture.created(&[("a", "t", &["read"])]).await;
     let stored = fixture.store.scope(&scope("read")).await.unwrap().unwrap();
     assert_eq!(stored.record, written);
-    assert_eq!(fixture.store.list_scopes(&Page::first(1)).await.unwrap()[0], stored);
+    assert_eq!(fixture.store.list_scopes(&ScopeFilter::default(), &Page::first(1)).await.unwrap()[0], stored);
     let policy = fixture.look_up("a", "t", &["read"]).await.policy.unwrap();
     assert_eq!(*policy.scopes()[0], written);
     let text = |mapping: &ScopeMapping| serde_json::to_string(mapping.claims()).unwrap();

@@ -38,7 +38,7 @@ impl Call {
         let request_id = parts.extensions.get::<RequestId>().map_or("", RequestId::as_str).to_owned();
         Ok(Self {
             service: Arc::clone(service),
-            author: Author { subject, request_id, at: now },
+            author: Author { subject, request_id, apply_id: None, at: now },
             headers: std::mem::take(&mut parts.headers),
             uri: parts.uri.clone(),
         })

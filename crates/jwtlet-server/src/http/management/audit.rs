@@ -27,9 +27,10 @@ const DEFAULT_LIMIT: usize = 100;
 /// How many records are followed at a time.
 const VERIFIED_PAGE: usize = 1_000;
 
-const FILTERS: [&str; 9] = [
+const FILTERS: [&str; 10] = [
     "actor",
     "requestId",
+    "applyId",
     "action",
     "outcome",
     "clientIdentifier",
@@ -58,6 +59,7 @@ pub(super) async fn list(Reader(call): Reader) -> Result<Response, Problem> {
     let filter = AuditFilter {
         actor: query.text("actor")?,
         request_id: query.text("requestId")?,
+        apply_id: query.text("applyId")?,
         action: query.get("action", str::parse::<Action>)?,
         outcome: query.get("outcome", outcome)?,
         client_identifier: query.text("clientIdentifier")?,

@@ -19,7 +19,7 @@ use crate::http::{
 };
 
 /// Room for as many mappings of the usual size.
-const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
 /// The most records of one request.
 const MAX_RECORDS: usize = 10_000;
@@ -48,7 +48,7 @@ pub(super) async fn read_many<I: Input>(
     body: Body,
     rules: &ClaimRules,
 ) -> Result<Records<I::Output>, Problem> {
-    let bytes = read_body(headers, body).await?;
+    let bytes = read_body(headers, body, MAX_BODY_BYTES).await?;
     let mut records = Records { items: Vec::new(), is_single: false };
     let outcome = strict_json::each_item(&bytes, |position, item| {
         if position == Some(MAX_RECORDS) {
@@ -69,33 +69,51 @@ pub(super) async fn read_one<I: Input>(
     body: Body,
     rules: &ClaimRules,
 ) -> Result<I::Output, Problem> {
-    let bytes = read_body(headers, body).await?;
+    let bytes = read_body(headers, body, MAX_BODY_BYTES).await?;
     convert::<I>(strict_json::from_slice(&bytes).map_err(not_json)?, "", rules)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
-fn not_json(error: serde_json::Error) -> Problem {
+pub(super) fn not_json(error: serde_json::Error) -> Problem {
     Problem::bad_request(format!("the body is not JSON: {error}"))
 }
 
 fn convert<I: Input>(value: Value, position: &str, rules: &ClaimRules) -> Result<I::Output, Problem> {
-    let at = |path: &str, rule: &dyn std::fmt::Display| {
+    check::<I>(value, rules).map_err(|mistake| {
+        let Mistake { path, rule, key } = mistake;
         let separator = if position.is_empty() || path.is_empty() { "" } else { "." };
         let colon = if position.is_empty() && path.is_empty() { "" } else { ": " };
-        Problem::bad_request(format!("{position}{separator}{path}{colon}{rule}"))
-    };
+        let problem = Problem::bad_request(format!("{position}{separator}{path}{colon}{rule}"));
+        if key == AuditKey::default() { problem } else { problem.about(key) }
+    })
+}
+
+/// What is wrong with an object.
+pub(super) struct Mistake {
+    /// The member, as a path; empty where the rule names it or it is the whole object.
+    pub(super) path: String,
+    /// The rule that is broken.
+    pub(super) rule: String,
+    /// The record that the object names, as far as it does.
+    pub(super) key: AuditKey,
+}
+
+/// What an object stands for.
+pub(super) fn check<I: Input>(value: Value, rules: &ClaimRules) -> Result<I::Output, Mistake> {
     if !value.is_object() {
-        return Err(at("", &format_args!("{} must be a JSON object", I::NOUN)));
+        let rule = format!("{} must be a JSON object", I::NOUN);
+        return Err(Mistake { path: String::new(), rule, key: AuditKey::default() });
     }
     let key = audit_key(&value);
     let input: I = match serde_path_to_error::deserialize(value) {
         Ok(input) => input,
         Err(error) => {
             let path = error.path().to_string();
-            return Err(at(if path == "." { "" } else { &path }, error.inner()).about(key));
+            let path = if path == "." { String::new() } else { path };
+            return Err(Mistake { path, rule: error.inner().to_string(), key });
         }
     };
-    input.check(rules).map_err(|rule| at("", &rule).about(key))
+    input.check(rules).map_err(|rule| Mistake { path: String::new(), rule: rule.to_string(), key })
 }
 
 /// The record that an object names, as far as it does: for a record of an attempt.
@@ -108,7 +126,8 @@ fn audit_key(object: &Value) -> AuditKey {
     }
 }
 
-async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+/// The bytes of a body, at most so many.
+pub(super) async fn read_body(headers: &HeaderMap, body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
     let media_type = body::media_type(headers).map_err(|error| Problem::bad_request(error.to_string()))?;
     if media_type.is_some_and(|media_type| !media_type.eq_ignore_ascii_case("application/json")) {
         return Err(Problem::new(
@@ -116,11 +135,10 @@ async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
             "the Content-Type must be application/json",
         ));
     }
-    body::read(body, MAX_BODY_BYTES).await.map_err(|error| match error {
-        BodyError::TooLarge => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body must be at most {MAX_BODY_BYTES} bytes"),
-        ),
+    body::read(body, max_bytes).await.map_err(|error| match error {
+        BodyError::TooLarge => {
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body must be at most {max_bytes} bytes"))
+        }
         BodyError::TooSlow => Problem::new(StatusCode::REQUEST_TIMEOUT, "the body must arrive within 30 s"),
         BodyError::Broken => Problem::bad_request("the body ended too early"),
     })

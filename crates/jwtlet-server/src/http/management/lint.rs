@@ -7,7 +7,7 @@ use axum::{
 use jwtlet_core::{
     PolicyStore,
     lint::Lint,
-    store::{MappingFilter, Page},
+    store::{MappingFilter, Page, ScopeFilter},
 };
 use tokio::task;
 
@@ -26,7 +26,7 @@ pub(super) async fn answer(Reader(call): Reader) -> Result<Response, Problem> {
     let mut lint = Lint::new(call.claim_rules().clone(), clock::now(), limit);
     let mut page = Page::first(PAGE);
     loop {
-        let scopes = call.store().list_scopes(&page).await?;
+        let scopes = call.store().list_scopes(&ScopeFilter::default(), &page).await?;
         let Some(last) = scopes.last() else { break };
         page.after = Some(last.record.scope().clone());
         for stored in &scopes {

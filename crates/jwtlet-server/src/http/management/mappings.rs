@@ -34,12 +34,13 @@ impl Listing for MappingFilter {
 }
 
 pub(super) async fn list(Reader(call): Reader) -> Result<Response, Problem> {
-    let filters = ["clientIdentifier", "participantContext", "scope"];
+    let filters = ["clientIdentifier", "participantContext", "scope", "owner", "label"];
     let query = Query::read(&call.uri, &[&filters[..], &list::PAGING].concat())?;
     let filter = MappingFilter {
         client_identifier: query.get("clientIdentifier", ClientIdentifier::parse)?,
         participant_context: query.get("participantContext", ParticipantContext::parse)?,
         scope: query.get("scope", Scope::parse)?,
+        metadata: query.metadata()?,
     };
     list::answer(&call, &query, filter, None).await
 }

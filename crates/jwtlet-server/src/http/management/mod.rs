@@ -6,12 +6,14 @@
 mod access;
 mod audit;
 mod date_time;
+mod documents;
 mod explain;
 mod input;
 mod lint;
 mod list;
 mod mappings;
 mod path;
+mod policy;
 mod records;
 mod revision;
 mod scopes;
@@ -29,7 +31,7 @@ use axum::{
 };
 use jwtlet_core::{
     audit::Action,
-    role::Role::{WriteMappings, WriteScopes},
+    role::Role::{Read, WriteMappings, WriteScopes},
 };
 use tokio::task::JoinError;
 use tracing::info;
@@ -56,6 +58,8 @@ pub(super) fn router() -> Router<Arc<Service>> {
         .route("/scopes/{scope}", scope)
         .route("/audit", get(audit::list))
         .route("/audit/verify", get(audit::verify))
+        .route("/policy/apply", post(write(Read, Action::ApplyPolicy, policy::apply)))
+        .route("/policy/export", get(policy::export))
         .route("/explain", post(explain::answer))
         .route("/lint", get(lint::answer))
         .layer(middleware::from_fn(log_call))

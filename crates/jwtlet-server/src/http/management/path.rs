@@ -6,7 +6,11 @@ use std::{borrow::Cow, fmt::Display};
 
 use axum::http::{StatusCode, Uri};
 use jwtlet_core::{
-    ClientIdentifier, ParticipantContext, Scope, audit::AuditKey, mapping::MappingKey, name::NameError,
+    ClientIdentifier, ParticipantContext, Scope,
+    audit::AuditKey,
+    mapping::MappingKey,
+    metadata::{LabelSelector, MAX_LABELS, MetadataFilter},
+    name::{LabelKey, LabelValue, NameError, Owner},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -95,7 +99,20 @@ fn escaped(text: &str) -> impl Display {
     utf8_percent_encode(text, ESCAPED)
 }
 
-/// The parameters of a query, each at most once.
+/// The parameter of a query that may be given several times.
+const LABEL: &str = "label";
+
+/// `key=value`, or a key alone.
+fn selector(text: &str) -> Result<LabelSelector, String> {
+    let (key, value) = match text.split_once('=') {
+        Some((key, value)) => (key, Some(value)),
+        None => (text, None),
+    };
+    let value = value.map(LabelValue::parse).transpose().map_err(|rule| format!("the value {rule}"))?;
+    Ok(LabelSelector { key: LabelKey::parse(key).map_err(|rule| format!("the key {rule}"))?, value })
+}
+
+/// The parameters of a query, each at most once but those that choose labels.
 pub(super) struct Query<'a>(Vec<form::Pair<'a>>);
 
 impl<'a> Query<'a> {
@@ -109,7 +126,7 @@ impl<'a> Query<'a> {
                 let detail = format!("the query parameter {name} is not one of {}", known.join(", "));
                 return Err(Problem::bad_request(detail));
             }
-            if parameters.iter().skip(i + 1).any(|(other, _)| other == name) {
+            if name != LABEL && parameters.iter().skip(i + 1).any(|(other, _)| other == name) {
                 return Err(Problem::bad_request(format!(
                     "the query parameter {name} must be given once only"
                 )));
@@ -126,6 +143,20 @@ impl<'a> Query<'a> {
     ) -> Result<Option<T>, Problem> {
         let value = self.0.iter().find(|(given, _)| given == name).map(|(_, value)| parse(value));
         value.transpose().map_err(|rule| Problem::bad_request(format!("the query parameter {name} {rule}")))
+    }
+
+    /// The filters for owner and labels, as far as they are given.
+    pub(super) fn metadata(&self) -> Result<MetadataFilter, Problem> {
+        let given = self.0.iter().filter(|(name, _)| name == LABEL);
+        let labels = given.map(|(_, text)| selector(text)).collect::<Result<Vec<_>, _>>();
+        let labels = labels.map_err(|rule| {
+            Problem::bad_request(format!("the query parameter {LABEL}, as in key=value or key: {rule}"))
+        })?;
+        if labels.len() > MAX_LABELS {
+            let detail = format!("the query parameter {LABEL} must be given at most {MAX_LABELS} times");
+            return Err(Problem::bad_request(detail));
+        }
+        Ok(MetadataFilter { owner: self.get("owner", Owner::parse)?, labels })
     }
 
     /// A parameter as it is written, which must not be empty.

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use jwtlet_core::{
     Audience, ClientIdentifier, ParticipantContext, Scope,
     mapping::{ClaimRules, MappingError, MappingKey, ResourceMapping, ScopeMapping},
+    metadata::{Labels, Metadata},
+    name::Owner,
 };
 use serde::{Deserialize, de::IgnoredAny as Ignored};
 use serde_json::{Map, Value};
@@ -24,6 +26,10 @@ pub(super) struct MappingInput {
     expires_at: Option<Timestamp>,
     #[serde(default)]
     description: Option<String>,
+    #[serde(default)]
+    owner: Option<Owner>,
+    #[serde(default)]
+    labels: Labels,
     #[serde(default, rename = "createdAt")]
     _created_at: Ignored,
     #[serde(default, rename = "updatedAt")]
@@ -43,6 +49,7 @@ impl Input for MappingInput {
         };
         ResourceMapping::new(key, self.scopes, self.audiences)?
             .with_expiry(self.expires_at.map(whole_microseconds))
+            .with_metadata(Metadata { owner: self.owner, labels: self.labels })
             .with_description(self.description)
     }
 }
@@ -53,6 +60,10 @@ impl Input for MappingInput {
 pub(super) struct ScopeInput {
     scope: Scope,
     claims: Map<String, Value>,
+    #[serde(default)]
+    owner: Option<Owner>,
+    #[serde(default)]
+    labels: Labels,
     #[serde(default, rename = "createdAt")]
     _created_at: Ignored,
     #[serde(default, rename = "updatedAt")]
@@ -66,6 +77,7 @@ impl Input for ScopeInput {
     const NOUN: &str = "a mapping";
 
     fn check(self, rules: &ClaimRules) -> Result<ScopeMapping, MappingError> {
-        ScopeMapping::new(self.scope, self.claims, rules)
+        let metadata = Metadata { owner: self.owner, labels: self.labels };
+        Ok(ScopeMapping::new(self.scope, self.claims, rules)?.with_metadata(metadata))
     }
 }

@@ -5,7 +5,7 @@ use jwtlet_core::{
     PolicyStore, Scope, UpstreamError,
     change::{Change, RecordKey},
     mapping::ScopeMapping,
-    store::{Page, Stored},
+    store::{Page, ScopeFilter, Stored},
 };
 use jwtlet_store::Store;
 
@@ -19,20 +19,13 @@ use super::{
 };
 use crate::http::error::Problem;
 
-/// All scope mappings, or the one of this scope.
-struct Scopes(Option<Scope>);
-
-impl Listing for Scopes {
+impl Listing for ScopeFilter {
     const PATH: &str = "/api/v1/scopes";
     type Key = Scope;
     type Item = Stored<ScopeMapping>;
 
     async fn read(&self, store: &Store, page: &Page<Scope>) -> Result<Vec<Self::Item>, UpstreamError> {
-        match &self.0 {
-            None => store.list_scopes(page).await,
-            Some(scope) if page.after.as_ref().is_some_and(|after| after >= scope) => Ok(Vec::new()),
-            Some(scope) => Ok(store.scope(scope).await?.into_iter().collect()),
-        }
+        store.list_scopes(self, page).await
     }
 
     fn key(item: &Self::Item) -> Scope {
@@ -41,9 +34,9 @@ impl Listing for Scopes {
 }
 
 pub(super) async fn list(Reader(call): Reader) -> Result<Response, Problem> {
-    let query = Query::read(&call.uri, &[&["scope"][..], &list::PAGING].concat())?;
-    let scopes = Scopes(query.get("scope", Scope::parse)?);
-    list::answer(&call, &query, scopes, None).await
+    let query = Query::read(&call.uri, &[&["scope", "owner", "label"][..], &list::PAGING].concat())?;
+    let filter = ScopeFilter { scope: query.get("scope", Scope::parse)?, metadata: query.metadata()? };
+    list::answer(&call, &query, filter, None).await
 }
 
 pub(super) async fn read(Reader(call): Reader) -> Result<Response, Problem> {

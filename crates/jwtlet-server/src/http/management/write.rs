@@ -16,6 +16,7 @@ use jwtlet_core::{
     audit::{Action, AuditEntry, AuditKey, Outcome},
     change::{Applied, Author, Change, ChangeError, Precondition, RecordKey},
     mapping::MappingKey,
+    name::ApplyId,
     role::Role,
     upstream::chain,
 };
@@ -120,22 +121,26 @@ pub(super) async fn apply(call: &Call, changes: Vec<Change>) -> Result<Vec<Appli
     // Now, not when the call came in: its body may have taken a while.
     let author = Author { at: clock::now(), ..call.author.clone() };
     let applied = call.store().change(changes, &author).await.map_err(refusal)?;
-    let actor = &author.subject;
     for ((action, key), applied) in subjects.iter().zip(&applied) {
-        if let Applied::Deleted(0) = applied {
-            continue;
+        if *applied != Applied::Deleted(0) {
+            log_change(&author, *action, key);
         }
-        info!(
-            actor = actor.identity.as_str(),
-            uid = actor.uid.as_deref(),
-            action = action.name(),
-            client = key.client_identifier.as_deref(),
-            context = key.participant_context.as_deref(),
-            scope = key.scope.as_deref(),
-            "policy change"
-        );
     }
     Ok(applied)
+}
+
+/// Logs a change that was made.
+pub(super) fn log_change(author: &Author, action: Action, key: &AuditKey) {
+    info!(
+        actor = author.subject.identity.as_str(),
+        uid = author.subject.uid.as_deref(),
+        apply = author.apply_id.as_ref().map(ApplyId::as_str),
+        action = action.name(),
+        client = key.client_identifier.as_deref(),
+        context = key.participant_context.as_deref(),
+        scope = key.scope.as_deref(),
+        "policy change"
+    );
 }
 
 fn subject_of(change: &Change) -> (Action, AuditKey) {
