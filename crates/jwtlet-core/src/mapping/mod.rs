@@ -2,14 +2,14 @@
 //!
 //! A constructed mapping keeps every rule of its kind, so a store can hold it and a decision can trust it.
 
-use std::{
-    collections::{BTreeSet, HashSet},
-    ops::Range,
-};
+mod claim_rules;
+
+use std::{collections::HashSet, ops::Range};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+pub use self::claim_rules::{ClaimRules, UnusableClaimName};
 use crate::{Audience, ClientIdentifier, ParticipantContext, Scope, metadata::Metadata};
 
 /// The most scopes of one resource mapping.
@@ -20,9 +20,6 @@ pub const MAX_AUDIENCES: usize = 100;
 pub const MAX_DESCRIPTION_BYTES: usize = 1_024;
 /// The most JSON that the claims of one scope mapping may take, in bytes.
 pub const MAX_CLAIMS_BYTES: usize = 16 * 1024;
-
-/// The claims that jwtlet sets itself, and `cnf`, which would bind the token to a key (RFC 7800).
-const RESERVED_CLAIMS: [&str; 9] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "act", "cnf"];
 
 /// A rule that a mapping breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -178,54 +175,6 @@ impl ResourceMapping {
     }
 }
 
-/// Which claims mean something special.
-#[derive(Debug, Clone)]
-pub struct ClaimRules {
-    participant_context_claim: String,
-    space_delimited: BTreeSet<String>,
-}
-
-impl ClaimRules {
-    /// The claim that repeats the participant context, and the claims whose texts are sets of words.
-    ///
-    /// # Errors
-    /// A participant context claim that is reserved for another meaning, or empty.
-    pub fn new(
-        participant_context_claim: String,
-        space_delimited: BTreeSet<String>,
-    ) -> Result<Self, UnusableClaimName> {
-        if participant_context_claim.is_empty()
-            || RESERVED_CLAIMS.contains(&participant_context_claim.as_str())
-        {
-            return Err(UnusableClaimName);
-        }
-        Ok(Self { participant_context_claim, space_delimited })
-    }
-
-    /// The claim that repeats the participant context.
-    #[must_use]
-    pub fn participant_context_claim(&self) -> &str {
-        &self.participant_context_claim
-    }
-
-    /// Whether only jwtlet itself sets this claim.
-    #[must_use]
-    pub fn is_reserved(&self, claim: &str) -> bool {
-        claim == self.participant_context_claim || RESERVED_CLAIMS.contains(&claim)
-    }
-
-    /// Whether a text of this claim is a set of words.
-    #[must_use]
-    pub fn is_space_delimited(&self, claim: &str) -> bool {
-        self.space_delimited.contains(claim)
-    }
-}
-
-/// The name cannot be used for the participant context claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must not be empty or one of iss, sub, aud, exp, nbf, iat, jti, act, cnf")]
-pub struct UnusableClaimName;
-
 /// A granted scope adds these claims to the token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScopeMapping {
@@ -326,6 +275,8 @@ fn once<T: Clone + Eq + std::hash::Hash>(mut list: Vec<T>) -> Vec<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::json;
 
     use super::*;
