@@ -17,6 +17,8 @@ const NOISE: f64 = 1.03;
 const EDGES: f64 = 1.01;
 /// 60 MB in MiB.
 const MAX_RSS_MIB: f64 = 60e6 / (1024.0 * 1024.0);
+/// 200 MB in MiB.
+const MAX_CROWD_RSS_MIB: f64 = 200e6 / (1024.0 * 1024.0);
 /// Pages that come and go, in MiB. A single byte kept for each exchange would be five of them.
 const RSS_NOISE_MIB: f64 = 1.0;
 
@@ -30,6 +32,7 @@ pub(crate) fn evaluate(rows: &[Row], endurance: Option<&Endurance>) -> Vec<Targe
     targets.extend(shapes(&rows));
     targets.extend(batching(&rows));
     targets.extend(Disturbance::ALL.map(|disturbance| disturbed(&rows, disturbance)));
+    targets.push(crowd(&rows));
     targets.extend(memory(endurance));
     targets
 }
@@ -193,6 +196,14 @@ fn disturbed(rows: &Rows, disturbance: Disturbance) -> Target {
     let asked = format!("{name}: p99 of the good clients at most twice that of {REFERENCE}");
     let tails = rows.pair(name, REFERENCE, |row| row.p99_ms);
     Target::ratio(&asked, (" ms", 2), AtMost(2.0), tails).not_compared()
+}
+
+/// Those who ask for nothing take no room to speak of.
+fn crowd(rows: &Rows) -> Target {
+    let name = Disturbance::Crowd.name();
+    let asked = format!("{name}: RSS under 200 MB ({MAX_CROWD_RSS_MIB:.1} MiB)");
+    let resident = rows.figure(name, |row| row.server_rss_mib);
+    Target::figure(&asked, (" MiB", 1), AtMost(MAX_CROWD_RSS_MIB.next_down()), resident)
 }
 
 fn memory(endurance: Option<&Endurance>) -> Vec<Target> {

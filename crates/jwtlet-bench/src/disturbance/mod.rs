@@ -22,6 +22,9 @@ use crate::{
     helper::{Helper, tell, told},
 };
 
+/// How many of a crowd send something.
+const SLOW_IN_A_CROWD: usize = 200;
+
 /// What they do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub(crate) enum Disturbance {
@@ -35,10 +38,13 @@ pub(crate) enum Disturbance {
     Slow,
     /// Connections on which nothing is asked.
     Idle,
+    /// A crowd of those, and some slow ones.
+    Crowd,
 }
 
 impl Disturbance {
-    pub(crate) const ALL: [Self; 5] = [Self::Junk, Self::Expired, Self::Oversize, Self::Slow, Self::Idle];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Junk, Self::Expired, Self::Oversize, Self::Slow, Self::Idle, Self::Crowd];
 
     /// The name of the row, and of the process's argument.
     pub(crate) fn name(self) -> &'static str {
@@ -48,6 +54,7 @@ impl Disturbance {
             Self::Oversize => "oversize",
             Self::Slow => "slow",
             Self::Idle => "idle",
+            Self::Crowd => "crowd",
         }
     }
 
@@ -58,6 +65,7 @@ impl Disturbance {
             Self::Oversize => "16 connections more with bodies of 1 MiB",
             Self::Slow => "500 connections more with a byte a second",
             Self::Idle => "10,000 idle connections more",
+            Self::Crowd => "10,000 idle connections and 200 with a byte a second more",
         }
     }
 
@@ -68,6 +76,7 @@ impl Disturbance {
             Self::Oversize => 16,
             Self::Slow => 500,
             Self::Idle => 10_000,
+            Self::Crowd => 10_000 + SLOW_IN_A_CROWD,
         }
     }
 
@@ -75,7 +84,7 @@ impl Disturbance {
     pub(crate) fn good_connections(self) -> usize {
         match self {
             Self::Junk | Self::Expired => 32,
-            Self::Oversize | Self::Slow | Self::Idle => 64,
+            Self::Oversize | Self::Slow | Self::Idle | Self::Crowd => 64,
         }
     }
 }
@@ -176,6 +185,10 @@ pub(crate) async fn serve(options: Options) -> Result<(), BenchError> {
         Disturbance::Oversize => flood::oversize(address, connections, &counters),
         Disturbance::Slow => stall::slow(address, &token, connections, &counters),
         Disturbance::Idle => stall::idle(address, connections, &counters).await?,
+        Disturbance::Crowd => {
+            stall::slow(address, &token, SLOW_IN_A_CROWD, &counters);
+            stall::idle(address, connections - SLOW_IN_A_CROWD, &counters).await?;
+        }
     }
     tell(&Disturbing { connections })?;
     let mut lines = told();
