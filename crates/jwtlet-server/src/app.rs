@@ -5,26 +5,21 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum_server::Handle;
 use jwtlet_core::{Exchange, exchange::TokenProfile};
 use jwtlet_kubernetes::KubernetesVerifier;
 use jwtlet_store::Store;
 use jwtlet_vault::VaultSigner;
-use tokio::{net::TcpSocket, sync::Mutex, task::JoinSet};
+use tokio::{net::TcpSocket, sync::Mutex, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
-use tower::{make::Shared, service_fn};
 use tracing::{info, warn};
 
 use crate::{
-    config::Config,
-    http::{self, Api, Service},
+    config::{Config, HttpConfig},
+    http::{self, Service},
+    serve::{Certificate, Lifecycle, Server, Timeouts, Tls},
 };
 
-/// How long running requests may take to finish after the signal to stop.
-const DRAIN: Duration = Duration::from_secs(30);
-
-/// How long a client may take to send the head of a request.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+pub use crate::serve::TlsError;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 4096;
@@ -43,6 +38,9 @@ pub enum AppError {
         #[source]
         cause: io::Error,
     },
+    /// The certificates cannot be used.
+    #[error("TLS cannot be served")]
+    Tls(#[from] TlsError),
     /// A server stopped by itself.
     #[error("the HTTP server failed")]
     Serve(#[source] io::Error),
@@ -54,6 +52,9 @@ pub struct App {
     exchange: Listener,
     management: Listener,
     service: Arc<Service>,
+    http: HttpConfig,
+    tls: Option<Tls>,
+    lifecycle: Arc<Lifecycle>,
 }
 
 #[derive(Debug)]
@@ -66,14 +67,17 @@ impl App {
     /// Binds both ports. No other system is contacted. Call it inside a Tokio runtime.
     ///
     /// # Errors
-    /// [`AppError::Bind`].
+    /// [`AppError::Bind`] and [`AppError::Tls`].
     pub fn bind(config: Config) -> Result<Self, AppError> {
         for warning in &config.warnings {
             warn!("{warning}");
         }
+        let tls = config.tls.map(Tls::load).transpose()?;
         let exchange = bind("exchange", SocketAddr::new(config.bind, config.token_exchange_port))?;
         let management = bind("management", SocketAddr::new(config.bind, config.management_port))?;
-        let issuer = config.issuer.unwrap_or_else(|| format!("http://localhost:{}", exchange.address.port()));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let own_issuer = || format!("{scheme}://localhost:{}", exchange.address.port());
+        let issuer = config.issuer.unwrap_or_else(own_issuer);
         let profile = TokenProfile {
             issuer,
             cluster_issuer: config.cluster_issuer,
@@ -85,16 +89,18 @@ impl App {
         let verifier = KubernetesVerifier::new(config.kubernetes);
         let signer = VaultSigner::new(&config.vault);
         let store = Store::open(config.storage);
+        let lifecycle = Arc::<Lifecycle>::default();
         let service = Arc::new(Service {
             exchange: Exchange::new(verifier, store, signer, profile),
             management_audience: config.management_audience,
             roles: config.roles,
             review: Mutex::default(),
             apply: Mutex::default(),
+            lifecycle: Arc::clone(&lifecycle),
         });
         info!(address = %exchange.address, "the exchange API is bound");
         info!(address = %management.address, "the management API is bound");
-        Ok(Self { exchange, management, service })
+        Ok(Self { exchange, management, service, http: config.http, tls, lifecycle })
     }
 
     /// The address of the exchange API.
@@ -114,6 +120,9 @@ impl App {
     /// # Errors
     /// [`AppError::Serve`] when a server stops by itself.
     pub async fn run(self, stop: CancellationToken) -> Result<(), AppError> {
+        let certificate = |of: fn(&Tls) -> Certificate| self.tls.as_ref().map(of);
+        let exchange = self.server(certificate(Tls::exchange));
+        let management = self.server(certificate(Tls::management));
         let mut background = JoinSet::new();
         let service = Arc::clone(&self.service);
         background.spawn(async move { service.exchange.verifier().monitor().await });
@@ -121,20 +130,42 @@ impl App {
         background.spawn(async move { service.exchange.signer().run().await });
         let service = Arc::clone(&self.service);
         background.spawn(async move { service.exchange.store().run().await });
+        if let Some(tls) = self.tls {
+            background.spawn(tls.follow_files());
+        }
+        background.spawn(leave(stop.clone(), Arc::clone(&self.lifecycle), self.http.shutdown_delay));
 
         let mut servers = JoinSet::new();
-        let exchange = http::exchange_api(Arc::clone(&self.service));
-        servers.spawn(serve(self.exchange.socket, exchange, stop.clone()));
-        servers.spawn(serve(self.management.socket, http::management_api(self.service), stop.clone()));
+        let api = http::exchange_api(Arc::clone(&self.service));
+        servers.spawn(exchange.run(self.exchange.socket, move |request, _| api.clone().answer(request)));
+        let api = http::management_api(self.service);
+        servers.spawn(management.run(self.management.socket, move |request, _| api.clone().answer(request)));
         let mut outcome = Ok(());
         while let Some(ended) = servers.join_next().await {
             // One server without the other is of no use: the first to end stops both.
-            stop.cancel();
+            self.lifecycle.leaving.enter();
+            self.lifecycle.closing.enter();
             let ended = ended.unwrap_or_else(|panic| Err(io::Error::other(panic)));
             outcome = outcome.and(ended.map_err(AppError::Serve));
         }
         outcome
     }
+
+    fn server(&self, certificate: Option<Certificate>) -> Server {
+        let timeouts = Timeouts { header: self.http.header_timeout, idle: self.http.idle_timeout };
+        Server::new(Arc::clone(&self.lifecycle), timeouts, self.http.max_connections, certificate)
+    }
+}
+
+/// Leads the servers to their end, once they are told to stop.
+async fn leave(stop: CancellationToken, lifecycle: Arc<Lifecycle>, delay: Duration) {
+    stop.cancelled().await;
+    lifecycle.leaving.enter();
+    if !delay.is_zero() {
+        info!(seconds = delay.as_secs(), "stopping: no longer ready, and about to close");
+        sleep(delay).await;
+    }
+    lifecycle.closing.enter();
 }
 
 fn bind(api: &'static str, address: SocketAddr) -> Result<Listener, AppError> {
@@ -147,21 +178,4 @@ fn bind(api: &'static str, address: SocketAddr) -> Result<Listener, AppError> {
         Ok(Listener { socket, address })
     };
     listen().map_err(|cause| AppError::Bind { api, address, cause })
-}
-
-async fn serve(socket: std::net::TcpListener, api: Api, stop: CancellationToken) -> io::Result<()> {
-    let handle = Handle::new();
-    // HTTP/1.1 only: to tell it from HTTP/2 takes a first byte, for which a silent connection could wait for ever.
-    let mut server = axum_server::from_tcp(socket)?
-        .handle(handle.clone())
-        .http1_only()
-        .accept_error_handler(|_, error| warn!(%error, "a connection was not accepted"));
-    server.http_builder().http1().header_read_timeout(HEADER_TIMEOUT).writev(false);
-    let serving = server.serve(Shared::new(service_fn(move |request| api.clone().answer(request))));
-    tokio::pin!(serving);
-    tokio::select! {
-        ended = &mut serving => return ended,
-        () = stop.cancelled() => handle.graceful_shutdown(Some(DRAIN)),
-    }
-    serving.await
 }

@@ -7,11 +7,13 @@
 pub mod app;
 mod clock;
 pub mod config;
+pub mod descriptors;
 #[cfg(feature = "dev")]
 pub mod dev;
 mod http;
 pub mod logging;
 pub mod output;
+mod serve;
 
 pub use app::App;
 pub use config::Config;

@@ -7,7 +7,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use jwtlet_core::upstream::chain;
-use jwtlet_server::{App, Config, config::ConfigError, logging, output};
+use jwtlet_server::{App, Config, config::ConfigError, descriptors, logging, output};
 use mimalloc::MiMalloc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -88,6 +88,7 @@ async fn run(file: Option<&Path>) -> ExitCode {
         }
     };
     logging::init(config.log_format, LevelFilter::INFO);
+    descriptors::raise_limit(config.http.max_connections);
     let stop = stop_on_signal();
     let outcome = match App::bind(config) {
         Ok(app) => app.run(stop).await,

@@ -3,6 +3,7 @@
 //! Nothing after this module asks whether a value is there or makes sense. `config.example.toml` describes every key.
 
 mod check;
+mod http;
 mod reader;
 mod source;
 mod storage;
@@ -15,6 +16,7 @@ use jwtlet_store::StoreSettings;
 use jwtlet_vault::{KubernetesLogin, LARGEST_BATCH, VaultAuth, VaultSettings};
 use secrecy::SecretString;
 
+pub use http::{HttpConfig, TlsConfig};
 pub use reader::Problem;
 use reader::Reader;
 
@@ -35,6 +37,10 @@ pub struct Config {
     pub management_port: u16,
     /// How log lines are written.
     pub log_format: LogFormat,
+    /// How both ports treat their clients.
+    pub http: HttpConfig,
+    /// The certificates of both ports; `None` serves in clear text.
+    pub tls: Option<TlsConfig>,
     /// How subject tokens are verified.
     pub kubernetes: KubernetesSettings,
     /// `act.iss` of issued tokens.
@@ -151,6 +157,8 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let bind = reader.with_default("bind", any, |given| given.parse(check::ip_address));
     let log_format =
         reader.with_default("log_format", LogFormat::Text, |given| given.parse(check::log_format));
+    let http = http::read(reader);
+    let tls = http::read_tls(reader);
     let storage = storage::read(reader, &mut warnings);
 
     let cluster = read_kubernetes(reader);
@@ -166,11 +174,17 @@ fn read(reader: &mut Reader) -> Option<Config> {
     });
 
     let ((kubernetes, cluster_issuer), token, vault, storage) = (cluster?, token?, vault?, storage?);
-    if issuer.is_none() {
-        warnings.push(
-            "issuer is not set: tokens name http://localhost, which no verifier on another host can use"
-                .into(),
-        );
+    match &issuer {
+        None => {
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            warnings.push(format!(
+                "issuer is not set: tokens name {scheme}://localhost, which no verifier on another host can use"
+            ));
+        }
+        Some(issuer) if tls.is_some() && issuer.starts_with("http:") => warnings.push(
+            "issuer is http, but the exchange API is https: who follows the discovery documents finds nothing".into(),
+        ),
+        Some(_) => {}
     }
     let management_audience = management_audience.unwrap_or_else(|| {
         warnings.push("management.client_audience is not set: a token for an exchange is good for the management API too".into());
@@ -193,6 +207,8 @@ fn read(reader: &mut Reader) -> Option<Config> {
         token_exchange_port,
         management_port,
         log_format,
+        http,
+        tls,
         kubernetes,
         cluster_issuer,
         token,

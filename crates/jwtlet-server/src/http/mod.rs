@@ -27,8 +27,9 @@ use jwtlet_store::Store;
 use jwtlet_vault::VaultSigner;
 use tokio::sync::Mutex;
 
-pub(crate) use self::api::Api;
+use self::api::Api;
 use self::error::Problem;
+use crate::serve::Lifecycle;
 
 /// What the handlers of both APIs share.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub(crate) struct Service {
     pub(crate) review: Mutex<()>,
     /// Held by an apply and by an export, for the same reason.
     pub(crate) apply: Mutex<()>,
+    /// How far the server is on its way to its end.
+    pub(crate) lifecycle: Arc<Lifecycle>,
 }
 
 /// What the management API says in `Server`, so that the administration command knows whom it talks to. The exchange API

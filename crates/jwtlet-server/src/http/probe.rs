@@ -35,6 +35,9 @@ fn report(service: &Service, with_reasons: bool) -> Response {
         (System::Store, exchange.store().health()),
     ];
     let mut lines = String::new();
+    if service.lifecycle.leaving.is_entered() {
+        lines.push_str("stopping\n");
+    }
     for (system, health) in states {
         if let Health::NotReady(reason) = health {
             // Writing to a String cannot fail.

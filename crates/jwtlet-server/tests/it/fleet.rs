@@ -33,10 +33,10 @@ pub(crate) fn client() -> Client {
 /// A process that was ready. It is killed when this is dropped, as `kill -9` does.
 pub(crate) struct Replica {
     pub(crate) program: Program,
-    exchange: String,
+    pub(crate) exchange: String,
     pub(crate) management: String,
     http: Client,
-    subject_token: String,
+    pub(crate) subject_token: String,
     admin_token: String,
 }
 

@@ -4,6 +4,7 @@
 
 mod attacks;
 mod audit;
+mod certificates;
 mod checks;
 mod conditions;
 mod config;
@@ -40,6 +41,8 @@ mod raw;
 mod recovery;
 mod refusals;
 mod reviews;
+mod slow_clients;
+mod stopping;
 mod storage;
 mod tls;
 mod token_junk;
