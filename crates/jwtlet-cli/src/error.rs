@@ -62,6 +62,8 @@ pub(crate) enum Error {
     TokenInArguments(&'static str),
     #[error("cannot read {path}")]
     Read { path: PathBuf, source: io::Error },
+    #[error("cannot write {path}")]
+    Write { path: PathBuf, source: io::Error },
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
     /// Whoever read standard output has seen enough.
@@ -95,7 +97,7 @@ impl Error {
             Self::Denied { .. } => Exit::Denied,
             Self::Input(_) | Self::TokenInArguments(_) | Self::Read { .. } => Exit::Usage,
             Self::NotAToken(_) => Exit::No,
-            Self::Output(_) => Exit::Output,
+            Self::Output(_) | Self::Write { .. } => Exit::Output,
             Self::Closed => Exit::Success,
         }
     }
@@ -167,6 +169,7 @@ impl Error {
             | Self::Input(_)
             | Self::NotAToken(_)
             | Self::Read { .. }
+            | Self::Write { .. }
             | Self::Output(_)
             | Self::Closed => return None,
         };

@@ -1,5 +1,14 @@
 //! One exchange.
 
+use std::{
+    ffi::OsString,
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    process,
+};
+
 use clap::{Args, ValueEnum};
 use jwtlet_core::{Audience, ParticipantContext, Scope};
 use serde_json::{Value, json};
@@ -36,6 +45,10 @@ pub(crate) struct Arguments {
     /// Shows header and claims and verifies the signature with the published keys, instead of printing the token
     #[arg(long)]
     decode: bool,
+    /// Puts the token into this file instead of printing it, readable by its owner and group; a file that is there is
+    /// replaced
+    #[arg(long, value_name = "FILE", conflicts_with = "decode")]
+    to_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -67,6 +80,10 @@ pub(crate) async fn run(arguments: Arguments, settings: &Settings, output: Outpu
     };
     let answer = client.exchange(&request, &token).await?;
     let issued = answer["access_token"].as_str().unwrap_or_default();
+    if let Some(path) = &arguments.to_file {
+        write(path, issued).map_err(|source| Error::Write { path: path.clone(), source })?;
+        return Ok(Exit::Success);
+    }
     if !arguments.decode {
         output.show(&answer, || format!("{issued}\n"))?;
         return Ok(Exit::Success);
@@ -93,6 +110,26 @@ pub(crate) async fn run(arguments: Arguments, settings: &Settings, output: Outpu
         crate::output::note(&said);
     }
     Ok(if is_verified { Exit::Success } else { Exit::No })
+}
+
+/// Whoever reads the file sees the old token or the new one, whole.
+fn write(path: &Path, token: &str) -> io::Result<()> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut unfinished = OsString::from(".");
+    unfinished.push(name);
+    unfinished.push(format!(".{}", process::id()));
+    let unfinished = path.with_file_name(unfinished);
+    let outcome = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o640)
+        .open(&unfinished)
+        .and_then(|mut file| file.write_all(token.as_bytes()).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&unfinished, path));
+    if outcome.is_err() {
+        let _ = fs::remove_file(&unfinished);
+    }
+    outcome
 }
 
 /// Header and claims as people read them.

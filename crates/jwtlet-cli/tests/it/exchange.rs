@@ -1,5 +1,7 @@
 //! `jwtlet exchange`.
 
+use std::{fs, io, os::unix::fs::PermissionsExt};
+
 use insta::assert_snapshot;
 use serde_json::json;
 
@@ -119,4 +121,25 @@ async fn without_vault_it_says_when_to_try_again() {
     error: the server cannot answer now: 503, a system that is needed for the exchange does not answer; try again (request [id])
     help: try again in 1 s; `jwtlet doctor` says what is in the way
     ");
+}
+
+#[tokio::test]
+async fn the_token_can_be_put_into_a_file_that_others_cannot_read() {
+    let world = World::start().await.with_policy().await;
+    let file = world.files.path().join("access-token");
+    fs::write(&file, "the token before").unwrap();
+    let path = file.to_str().unwrap();
+    let ran = world.exchange(&["acme", "--scope", "read", "--to-file", path]).run().await;
+    assert_eq!(ran.to_string(), "exit 0\n");
+    assert_eq!(fs::read_to_string(&file).unwrap().split('.').count(), 3);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777 & !0o040, 0o600);
+    assert_eq!(fs::read_dir(world.files.path()).unwrap().filter(is_unfinished).count(), 0);
+
+    let nowhere = world.exchange(&["acme", "--to-file", "/nowhere/token"]).run().await;
+    assert_eq!(nowhere.status, 40);
+    assert!(nowhere.err.contains("cannot write /nowhere/token"), "{}", nowhere.err);
+}
+
+fn is_unfinished(entry: &io::Result<fs::DirEntry>) -> bool {
+    entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(".access-token")
 }
