@@ -12,7 +12,7 @@ use tracing::debug;
 use crate::{
     error::VaultError,
     key_version::KeyVersion,
-    lanes::{Lanes, Waiting},
+    lanes::{Lane, Lanes, Waiting},
     remedy::Attempts,
 };
 
@@ -29,14 +29,19 @@ pub(crate) enum Unserved {
 }
 
 impl Lanes {
-    /// Serves callers with one call, repeats included. Returns those for whom that is not the way.
-    pub(crate) async fn serve_together(&self, mut batch: Vec<Waiting>) -> Option<Unserved> {
+    /// Serves callers with one call, repeats included. Gives up the place of the call when its last answer has come. Returns
+    /// those for whom that is not the way.
+    pub(crate) async fn serve_together(
+        &self,
+        mut batch: Vec<Waiting>,
+        lane: Option<&Lane>,
+    ) -> Option<Unserved> {
         let mut attempts = Attempts::first();
         loop {
             batch.retain(|caller| !caller.has_left());
             let latest = batch.iter().map(|caller| caller.deadline).max()?;
             // Past the last deadline nobody waits, and the lane is free for others.
-            let failed = timeout_at(latest, self.attempt(batch)).await.ok()?;
+            let failed = timeout_at(latest, self.attempt(batch, lane)).await.ok()?;
             // Either holds for all of a call.
             if failed.iter().any(|(_, error)| matches!(**error, VaultError::NoBatches)) {
                 return Some(Unserved::NoBatches(failed));
@@ -45,12 +50,15 @@ impl Lanes {
                 return Some(Unserved::TooLarge(failed));
             }
             batch = timeout_at(latest, self.prepare(failed, &mut attempts)).await.ok()?;
+            if let Some(lane) = lane.filter(|_| !batch.is_empty()) {
+                lane.resume();
+            }
             attempts.another();
         }
     }
 
     /// Makes one call, and answers all whom it served.
-    async fn attempt(&self, batch: Vec<Waiting>) -> Vec<Failed> {
+    async fn attempt(&self, batch: Vec<Waiting>, lane: Option<&Lane>) -> Vec<Failed> {
         let all = |batch: Vec<Waiting>, error: VaultError| {
             let error = Arc::new(error);
             batch.into_iter().map(|caller| (caller, Arc::clone(&error))).collect()
@@ -62,10 +70,15 @@ impl Lanes {
         };
         let inputs: Vec<_> =
             batch.iter().map(|caller| SigningInput::new(&version.header, &caller.payload)).collect();
-        let signatures = match self.transit.sign(&version, &inputs).await {
-            Ok(signatures) => signatures,
+        let results = match self.transit.ask(&version, &inputs).await {
+            Ok(results) => results,
             Err(error) => return all(batch, error),
         };
+        // An answer that leaves something to ask again keeps its place for that.
+        if let Some(lane) = lane.filter(|_| results.items.iter().all(Result::is_ok)) {
+            lane.answered().await;
+        }
+        let signatures = self.transit.verified(&version, &inputs, results).await;
         let mut failed = Vec::new();
         for ((caller, input), signature) in batch.into_iter().zip(inputs).zip(signatures) {
             match signature {

@@ -6,7 +6,10 @@
 //! the header, so that a wait does not make a `kid` stale.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -107,13 +110,16 @@ impl Lanes {
         Ok(queue.is_early())
     }
 
-    /// Makes all calls that are to be made now.
-    fn dispatch(self: &Arc<Self>) {
+    /// Makes all calls that are to be made now. Tells whether there was one.
+    fn dispatch(self: &Arc<Self>) -> bool {
+        let mut any = false;
         loop {
             // The lock is released before the task is made.
-            let Some(batch) = self.queue().take() else { return };
-            let lane = Lane { lanes: Arc::clone(self), items: batch.len() };
+            let Some(batch) = self.queue().take() else { return any };
+            let lane =
+                Lane { lanes: Arc::clone(self), items: batch.len(), is_under_way: AtomicBool::new(true) };
             tokio::spawn(lane.run(batch));
+            any = true;
         }
     }
 
@@ -134,16 +140,18 @@ impl Lanes {
     }
 }
 
-/// A call under way; it makes room when it is dropped, whatever ended it.
-struct Lane {
+/// The place of a call among those under way. It is given up when the answer has come, so that the next call is made before
+/// the signatures are verified and handed out; and in any case when this is dropped.
+pub(crate) struct Lane {
     lanes: Arc<Lanes>,
     items: usize,
+    is_under_way: AtomicBool,
 }
 
 impl Lane {
     async fn run(self, batch: Vec<Waiting>) {
         let lanes = Arc::clone(&self.lanes);
-        if let Some(unsigned) = lanes.serve(batch).await {
+        if let Some(unsigned) = lanes.serve(batch, &self).await {
             let mut queue = lanes.queue();
             if queue.make_single() {
                 warn!("this Vault does not sign in batches; from now on each signature is a call of its own");
@@ -153,10 +161,32 @@ impl Lane {
         drop(self);
         lanes.dispatch();
     }
+
+    /// Makes room for the next call, and makes it, when the answer to this one has come.
+    pub(crate) async fn answered(&self) {
+        self.leave();
+        if self.lanes.dispatch() {
+            // The new call is sent first; what is left to do for this one takes longer.
+            yield_now().await;
+        }
+    }
+
+    /// Takes its place again, for a call that is repeated although it was answered.
+    pub(crate) fn resume(&self) {
+        if !self.is_under_way.swap(true, Ordering::Relaxed) {
+            self.lanes.queue().resume(self.items);
+        }
+    }
+
+    fn leave(&self) {
+        if self.is_under_way.swap(false, Ordering::Relaxed) {
+            self.lanes.queue().release(self.items);
+        }
+    }
 }
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        self.lanes.queue().release(self.items);
+        self.leave();
     }
 }

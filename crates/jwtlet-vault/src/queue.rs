@@ -1,20 +1,17 @@
 //! Who waits for a signature, and when a call is made for whom.
 //!
-//! The rule is looked at with each arrival and each completion, so there is no timer and an idle signer never waits. A
-//! call leaves when a lane is free and either nothing is in flight or a share has gathered. A share is a part of all
-//! messages, waiting and in flight: one for each lane, or a half as long as that is no more than [`WORTHWHILE`]. So the
-//! lanes under way carry about the same and their completions are spread over a round trip. As long as there is a lane
-//! for everybody nobody waits at all, so one caller and a few are sent at once; many callers make large batches. A call
-//! takes no more than a share: if the first to find a free lane took all, everybody would wait for the slowest of them.
+//! The rule is looked at with each arrival and each answer, so there is no timer and an idle signer never waits. A call
+//! leaves when a lane is free and either nothing is in flight or enough have gathered: a part of all messages, waiting and
+//! in flight, for each lane and one more, or a half as long as that is no more than [`WORTHWHILE`]. It takes half as many
+//! again if so many have gathered while all lanes were under way, and a lane's part of all in any case; but not everybody:
+//! if the first to find a free lane took all, everybody would wait for the slowest of them. As long as there is a lane for
+//! everybody nobody waits at all, so one caller and a few are sent at once; many callers make large batches.
 //!
 //! Callers whom one batch answered come back together, and the first of them may find all lanes free. It leaves with those
 //! that are ready to run in the same moment ([`Queue::is_early`]): otherwise it and the next few would each take a lane
 //! alone, all others would wait for a round trip, and come back together again.
 //!
-//! Measured with closed loops of 64 and 256 callers against a Vault 2 ms and 20 ms away, as ratios in alternating runs.
-//! With 64 callers, shares for all lanes but one and halves up to 16 made a fifth fewer calls and a median a twentieth
-//! longer; halves up to 24 a third fewer calls and a median a tenth longer. Halves up to 10 made as many calls as up to
-//! 12. Without the halves, small batches drive out large ones.
+//! `docs/performance.md` has what other rules cost, measured and computed.
 
 use std::{
     collections::VecDeque,
@@ -86,20 +83,26 @@ impl<T> Queue<T> {
         self.last > 1
             && limits.in_flight > 1
             && next_call(queued, self.lanes, self.items, limits).is_some()
-            && (total <= limits.in_flight || queued < share(total, limits))
+            && (total <= limits.in_flight || queued < enough(total, limits))
     }
 
     /// The callers of the next call, if one is to be made now. It is under way from then on.
     pub(crate) fn take(&mut self) -> Option<Vec<T>> {
         let queued = self.waiting.len();
         let size = next_call(queued, self.lanes, self.items, self.limits_now())?;
-        let batch: Vec<T> = self.waiting.drain(..size.min(queued)).collect();
+        let batch: Vec<T> = self.waiting.drain(..size).collect();
         self.lanes += 1;
         self.items += batch.len();
         Some(batch)
     }
 
-    /// A call for so many has ended.
+    /// A call for so many is made once more, by those who made it before.
+    pub(crate) fn resume(&mut self, items: usize) {
+        self.lanes += 1;
+        self.items += items;
+    }
+
+    /// A call for so many is answered, or has ended in another way.
     pub(crate) fn release(&mut self, items: usize) {
         self.lanes = self.lanes.saturating_sub(1);
         self.items = self.items.saturating_sub(items);
@@ -148,13 +151,14 @@ fn next_call(queued: usize, lanes: usize, items: usize, limits: Limits) -> Optio
     if total <= limits.in_flight {
         return Some(queued.min(limits.batch));
     }
-    let share = share(total, limits);
-    (queued >= share || lanes == 0).then_some(share)
+    let enough = enough(total, limits);
+    let most = total.div_ceil(limits.in_flight).max(enough + enough.div_ceil(2));
+    (queued >= enough || lanes == 0).then_some(most.min(limits.batch).min(queued))
 }
 
-/// The size of a call when so many messages are waiting and in flight.
-fn share(total: usize, limits: Limits) -> usize {
-    total.div_ceil(limits.in_flight).max(total.div_ceil(2).min(WORTHWHILE)).min(limits.batch)
+/// How many have to wait for a call to leave, when so many messages are waiting and in flight.
+fn enough(total: usize, limits: Limits) -> usize {
+    total.div_ceil(limits.in_flight + 1).max(total.div_ceil(2).min(WORTHWHILE)).min(limits.batch)
 }
 
 #[cfg(test)]
@@ -185,13 +189,15 @@ mod tests {
     }
 
     #[test]
-    fn under_load_a_call_waits_for_a_share_and_takes_no_more() {
-        assert_eq!(next_call(15, 3, 49, LIMITS), None);
-        assert_eq!(next_call(16, 3, 48, LIMITS), Some(16));
-        assert_eq!(next_call(59, 3, 4, LIMITS), Some(16));
+    fn under_load_a_call_waits_for_enough_and_takes_half_as_many_more() {
+        assert_eq!(next_call(12, 3, 52, LIMITS), None);
+        assert_eq!(next_call(13, 3, 51, LIMITS), Some(13));
+        assert_eq!(next_call(15, 3, 49, LIMITS), Some(15));
+        assert_eq!(next_call(59, 3, 4, LIMITS), Some(20));
         assert_eq!(next_call(3, 1, 4, LIMITS), None);
         assert_eq!(next_call(4, 1, 4, LIMITS), Some(4));
-        assert_eq!(next_call(16, 2, 20, LIMITS), Some(12));
+        assert_eq!(next_call(16, 2, 20, LIMITS), Some(16));
+        assert_eq!(next_call(20, 2, 16, LIMITS), Some(18));
     }
 
     #[test]
@@ -220,13 +226,25 @@ mod tests {
     #[test]
     fn what_is_taken_is_in_order_and_counts_until_it_is_released() {
         let mut queue = queue(6);
-        assert_eq!(queue.take(), Some(vec![0, 1, 2]));
-        assert_eq!(queue.take(), Some(vec![3, 4, 5]));
+        assert_eq!(queue.take(), Some(vec![0, 1, 2, 3, 4]));
         assert_eq!(queue.take(), None);
         queue.push(6, |_| false).unwrap();
         assert_eq!(queue.take(), None);
-        queue.release(3);
-        assert_eq!(queue.take(), Some(vec![6]));
+        queue.release(5);
+        assert_eq!(queue.take(), Some(vec![5, 6]));
+    }
+
+    #[test]
+    fn a_call_that_is_repeated_has_its_place_again() {
+        let mut queue = Queue::new(Limits { batch: 200, in_flight: 1 });
+        queue.put_back(vec![0, 1]);
+        assert_eq!(queue.take(), Some(vec![0, 1]));
+        queue.release(2);
+        queue.resume(2);
+        queue.push(2, |_| false).unwrap();
+        assert_eq!(queue.take(), None);
+        queue.release(2);
+        assert_eq!(queue.take(), Some(vec![2]));
     }
 
     #[test]

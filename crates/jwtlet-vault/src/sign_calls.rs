@@ -43,19 +43,28 @@ impl SignCalls {
         }
     }
 
-    /// Has one version sign these messages.
-    pub(crate) async fn sign(
+    /// Asks for signatures of one version for these messages. None of them is verified.
+    pub(crate) async fn ask(
         &self,
         session: &Session,
         version: &KeyVersion,
         inputs: &[SigningInput],
-    ) -> Result<Signatures, VaultError> {
-        let results = match inputs {
-            [input] => self.sign_one(session, version, input.as_bytes()).await?,
-            _ => self.sign_batch(session, version, inputs).await?,
-        };
+    ) -> Result<Results, VaultError> {
+        match inputs {
+            [input] => self.sign_one(session, version, input.as_bytes()).await,
+            _ => self.sign_batch(session, version, inputs).await,
+        }
+    }
+
+    /// The signatures that may be handed out, of an answer for these messages.
+    pub(crate) async fn verified(
+        &self,
+        version: &KeyVersion,
+        inputs: &[SigningInput],
+        results: Results,
+    ) -> Signatures {
         let messages: Vec<_> = inputs.iter().map(SigningInput::as_bytes).collect();
-        Ok(self.verified(version, &messages, results).await)
+        self.checked(version, &messages, results).await
     }
 
     /// Has one version sign bytes that are no JWS, to see whether it does.
@@ -66,7 +75,7 @@ impl SignCalls {
         bytes: &[u8],
     ) -> Result<(), VaultError> {
         let results = self.sign_one(session, version, bytes).await?;
-        let verified = self.verified(version, &[bytes], results).await;
+        let verified = self.checked(version, &[bytes], results).await;
         verified.into_iter().try_for_each(|result| result.map(drop)).map_err(VaultError::from)
     }
 
@@ -105,7 +114,7 @@ impl SignCalls {
 
     /// Replaces what does not verify: one chosen at random is tried, and all when that one fails, when the answer gives
     /// reason to doubt it, or when the operator wants it so.
-    async fn verified(&self, version: &KeyVersion, messages: &[&[u8]], results: Results) -> Signatures {
+    async fn checked(&self, version: &KeyVersion, messages: &[&[u8]], results: Results) -> Signatures {
         let Results { mut items, is_plausible } = results;
         if is_plausible && self.verify == VerifySignatures::Sampled {
             let good = items.iter().filter(|item| item.is_ok()).count();

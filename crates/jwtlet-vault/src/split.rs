@@ -11,16 +11,18 @@ use std::cmp::min;
 
 use crate::{
     batch::{Failed, Unserved},
-    lanes::{Lanes, Waiting},
+    lanes::{Lane, Lanes, Waiting},
 };
 
 impl Lanes {
     /// Serves a batch to its end. Returns the callers whom this server cannot serve in a batch.
-    pub(crate) async fn serve(&self, batch: Vec<Waiting>) -> Option<Vec<Waiting>> {
+    pub(crate) async fn serve(&self, batch: Vec<Waiting>, lane: &Lane) -> Option<Vec<Waiting>> {
         let mut parts = vec![batch];
         let mut smallest_refused = usize::MAX;
         while let Some(part) = parts.pop() {
-            match self.serve_together(part).await {
+            // A part that has others after it keeps the place for them.
+            let lane = parts.is_empty().then_some(lane);
+            match self.serve_together(part, lane).await {
                 None => {}
                 Some(Unserved::NoBatches(failed)) => {
                     parts.push(callers(failed));

@@ -12,6 +12,7 @@ use crate::{
     key_version::KeyVersion,
     keys::Keys,
     session::Session,
+    sign_answer::Results,
     sign_calls::{SignCalls, Signatures},
 };
 
@@ -51,13 +52,23 @@ impl Transit {
         self.keys.refresh_after(&self.session, failure).await
     }
 
-    /// Has one version sign these messages.
-    pub(crate) async fn sign(
+    /// Asks for signatures of one version for these messages. None of them is verified.
+    pub(crate) async fn ask(
         &self,
         version: &KeyVersion,
         inputs: &[SigningInput],
-    ) -> Result<Signatures, VaultError> {
-        self.calls.sign(&self.session, version, inputs).await
+    ) -> Result<Results, VaultError> {
+        self.calls.ask(&self.session, version, inputs).await
+    }
+
+    /// The signatures that may be handed out, of an answer for these messages.
+    pub(crate) async fn verified(
+        &self,
+        version: &KeyVersion,
+        inputs: &[SigningInput],
+        results: Results,
+    ) -> Signatures {
+        self.calls.verified(version, inputs, results).await
     }
 
     /// Has the oldest version that may sign do it. Reading the key and signing are different rights, so only a signature

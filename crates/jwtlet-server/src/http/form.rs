@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 
 use memchr::{memchr, memchr_iter, memchr2};
-use percent_encoding::percent_decode_str;
 
 /// Room for the parameters of an exchange.
 const USUAL_PAIRS: usize = 8;
@@ -25,29 +24,56 @@ pub(crate) type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// Decodes `%` escapes once.
 pub(crate) fn decode(text: &str) -> Result<Cow<'_, str>, EncodingError> {
-    if memchr(b'%', text.as_bytes()).is_none() {
-        return Ok(Cow::Borrowed(text));
+    match memchr(b'%', text.as_bytes()) {
+        None => Ok(Cow::Borrowed(text)),
+        Some(first) => unescape(text, first, Plus::IsItself),
     }
-    let mut escapes = text.split('%');
-    escapes.next();
-    let is_escape =
-        |rest: &str| rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-    if !escapes.all(is_escape) {
-        return Err(EncodingError::Percent);
-    }
-    percent_decode_str(text).decode_utf8().map_err(|_| EncodingError::NotUtf8)
 }
 
-/// Decodes what a form may put in the place of a space, and then the escapes.
+/// Decodes what a form may put in the place of a space, and the escapes.
 fn decode_part(part: &str) -> Result<Cow<'_, str>, EncodingError> {
     // A token has neither, and nearly all of a body is the token.
-    if memchr2(b'%', b'+', part.as_bytes()).is_none() {
-        return Ok(Cow::Borrowed(part));
+    match memchr2(b'%', b'+', part.as_bytes()) {
+        None => Ok(Cow::Borrowed(part)),
+        Some(first) => unescape(part, first, Plus::IsSpace),
     }
-    if part.contains('+') {
-        return decode(&part.replace('+', " ")).map(|decoded| Cow::Owned(decoded.into_owned()));
+}
+
+/// What a `+` stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plus {
+    IsItself,
+    IsSpace,
+}
+
+/// Decodes a text in one pass, from the first byte that may need it on.
+fn unescape(text: &str, first: usize, plus: Plus) -> Result<Cow<'_, str>, EncodingError> {
+    let (plain, mut rest) = text.as_bytes().split_at(first);
+    let mut decoded = Vec::with_capacity(text.len());
+    decoded.extend_from_slice(plain);
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        match byte {
+            b'%' => {
+                let [high, low, after @ ..] = rest else { return Err(EncodingError::Percent) };
+                decoded.push(digit(*high)? << 4 | digit(*low)?);
+                rest = after;
+            }
+            b'+' if plus == Plus::IsSpace => decoded.push(b' '),
+            _ => decoded.push(*byte),
+        }
     }
-    decode(part)
+    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| EncodingError::NotUtf8)
+}
+
+/// The value of a hexadecimal digit.
+fn digit(byte: u8) -> Result<u8, EncodingError> {
+    match byte {
+        b'0'..=b'9' => Ok(byte - b'0'),
+        b'a'..=b'f' => Ok(byte - b'a' + 10),
+        b'A'..=b'F' => Ok(byte - b'A' + 10),
+        _ => Err(EncodingError::Percent),
+    }
 }
 
 /// The pairs of an `application/x-www-form-urlencoded` text in their order.
