@@ -17,6 +17,7 @@ use crate::{
     config::{Config, HttpConfig},
     http::{self, Service},
     serve::{Certificate, Lifecycle, Server, Timeouts, Tls},
+    threads::ManagementThread,
 };
 
 pub use crate::serve::TlsError;
@@ -139,7 +140,11 @@ impl App {
         let api = http::exchange_api(Arc::clone(&self.service));
         servers.spawn(exchange.run(self.exchange.socket, move |request, _| api.clone().answer(request)));
         let api = http::management_api(self.service);
-        servers.spawn(management.run(self.management.socket, move |request, _| api.clone().answer(request)));
+        let thread = ManagementThread::start().map_err(AppError::Serve)?;
+        servers.spawn_on(
+            management.run(self.management.socket, move |request, _| api.clone().answer(request)),
+            thread.handle(),
+        );
         let mut outcome = Ok(());
         while let Some(ended) = servers.join_next().await {
             // One server without the other is of no use: the first to end stops both.

@@ -14,6 +14,7 @@ mod http;
 pub mod logging;
 pub mod output;
 mod serve;
+pub mod threads;
 
 pub use app::App;
 pub use config::Config;

@@ -1,13 +1,14 @@
 //! `jwtlet-server`: the command line of the token exchange service.
 
 use std::{
+    num::NonZero,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use clap::{Parser, Subcommand};
 use jwtlet_core::upstream::chain;
-use jwtlet_server::{App, Config, config::ConfigError, descriptors, logging, output};
+use jwtlet_server::{App, Config, config::ConfigError, descriptors, logging, output, threads};
 use mimalloc::MiMalloc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -41,16 +42,28 @@ enum Command {
     Dev(jwtlet_server::dev::Options),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     // Fails only when a provider is installed already, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = Cli::parse();
     match cli.command {
-        None => run(cli.config.or_else(file_from_environment).as_deref()).await,
+        None => run(cli.config.or_else(file_from_environment).as_deref()),
         Some(Command::CheckConfig { file }) => check_config(&file),
         #[cfg(feature = "dev")]
-        Some(Command::Dev(options)) => jwtlet_server::dev::run(options, stop_on_signal()).await,
+        Some(Command::Dev(options)) => {
+            on_threads(None, async { jwtlet_server::dev::run(options, stop_on_signal()).await })
+        }
+    }
+}
+
+/// Runs on so many threads, and ends with what that came to.
+fn on_threads(worker_threads: Option<NonZero<usize>>, program: impl Future<Output = ExitCode>) -> ExitCode {
+    match threads::runtime(worker_threads) {
+        Ok(runtime) => runtime.block_on(program),
+        Err(error) => {
+            eprintln!("the threads cannot be started: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -79,7 +92,7 @@ fn check_config(file: &Path) -> ExitCode {
     }
 }
 
-async fn run(file: Option<&Path>) -> ExitCode {
+fn run(file: Option<&Path>) -> ExitCode {
     let config = match load(file) {
         Ok(config) => config,
         Err(error) => {
@@ -89,6 +102,10 @@ async fn run(file: Option<&Path>) -> ExitCode {
     };
     logging::init(config.log_format, LevelFilter::INFO);
     descriptors::raise_limit(config.http.max_connections);
+    on_threads(config.http.worker_threads, serve(config))
+}
+
+async fn serve(config: Config) -> ExitCode {
     let stop = stop_on_signal();
     let outcome = match App::bind(config) {
         Ok(app) => app.run(stop).await,

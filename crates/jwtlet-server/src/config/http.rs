@@ -1,6 +1,6 @@
 //! The tables `[http]` and `[tls]`: how both ports treat their clients.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZero, path::PathBuf, time::Duration};
 
 use super::{check, reader::Reader};
 
@@ -14,6 +14,8 @@ const CLIENT_CA_FILE: &str = "tls.client_ca_file";
 /// The `[http]` table.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
+    /// How many threads answer exchanges; `None` for one less than CPUs.
+    pub worker_threads: Option<NonZero<usize>>,
     /// How long a TLS handshake may take, and the head of a request from its first byte on.
     pub header_timeout: Duration,
     /// How long a connection may be idle.
@@ -36,6 +38,7 @@ pub struct TlsConfig {
 }
 
 pub(super) fn read(reader: &mut Reader) -> HttpConfig {
+    let worker_threads = reader.optional("http.worker_threads", |given| given.integer(1, 1024));
     let header_timeout =
         reader.with_default("http.header_timeout", check::seconds(10), |given| given.duration(1, 300));
     let idle_timeout =
@@ -44,7 +47,8 @@ pub(super) fn read(reader: &mut Reader) -> HttpConfig {
         reader.with_default("http.max_connections", MAX_CONNECTIONS, |given| given.integer(1, 1_000_000));
     let shutdown_delay =
         reader.with_default("http.shutdown_delay", check::seconds(0), |given| given.duration(0, 300));
-    HttpConfig { header_timeout, idle_timeout, max_connections, shutdown_delay }
+    let worker_threads = worker_threads.and_then(NonZero::new);
+    HttpConfig { worker_threads, header_timeout, idle_timeout, max_connections, shutdown_delay }
 }
 
 /// `None` also when a problem was noted.

@@ -156,6 +156,7 @@ fn what_is_not_set_has_its_documented_default() {
         management_port: 8081,
         log_format: Text,
         http: HttpConfig {
+            worker_threads: None,
             header_timeout: 10s,
             idle_timeout: 60s,
             max_connections: 20000,

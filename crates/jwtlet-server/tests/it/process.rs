@@ -289,3 +289,19 @@ fn resident_kib(process: u32) -> u64 {
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
+
+#[tokio::test]
+async fn exchanges_have_as_many_threads_as_configured_and_the_management_api_has_one() {
+    let (neighbours, http) = (Neighbours::start().await, client());
+    let config = neighbours.config(0, 0);
+    let program = Program::start(Program::command().arg(config).env("JWTLET__HTTP__WORKER_THREADS", "3"));
+    ready(&http, &address(&program, "exchange").await).await;
+    let threads = std::fs::read_dir(format!("/proc/{}/task", program.id())).unwrap();
+    let names: Vec<_> = threads
+        .filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")).ok())
+        .collect();
+    let count = |name: &str| names.iter().filter(|thread| thread.trim() == name).count();
+    // Further ones are for calls that block, such as those to the resolver.
+    assert!(count("exchange") >= 3, "{names:?}");
+    assert!(count("management") >= 1, "{names:?}");
+}
