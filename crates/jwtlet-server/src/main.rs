@@ -100,7 +100,7 @@ fn run(file: Option<&Path>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    logging::init(config.log_format, LevelFilter::INFO);
+    let logging = logging::init(config.log_format, LevelFilter::INFO);
     descriptors::raise_limit(config.http.max_connections);
     on_threads(config.http.worker_threads, serve(config))
 }
@@ -111,7 +111,7 @@ async fn serve(config: Config) -> ExitCode {
         Ok(app) => app.run(stop).await,
         Err(error) => Err(error),
     };
-    match outcome {
+    let status = match outcome {
         Ok(()) => {
             info!("stopped");
             ExitCode::SUCCESS
@@ -120,7 +120,9 @@ async fn serve(config: Config) -> ExitCode {
             error!("{}", chain(&error));
             ExitCode::FAILURE
         }
-    }
+    };
+    logging.finish().await;
+    status
 }
 
 /// Cancelled by SIGTERM and Ctrl-C.
