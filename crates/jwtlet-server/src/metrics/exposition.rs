@@ -2,15 +2,15 @@
 
 use std::fmt;
 
+use jwtlet_upstream::Spread;
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, NoLabelSet, text},
+    encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, MetricEncoder, NoLabelSet, text},
     metrics::MetricType,
     registry::{Registry, Unit},
 };
 
 use super::definition::{Definition, Kind};
-use jwtlet_upstream::Spread;
 
 /// How metrics are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,16 +47,7 @@ impl Page<'_> {
         metric: &Definition,
         series: impl IntoIterator<Item = (Labels<'l>, V)>,
     ) -> fmt::Result {
-        let mut encoder = announce(&mut self.encoder, metric)?;
-        for (values, value) in series {
-            let labels = pairs(metric, values);
-            if labels.is_empty() {
-                encoder.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
-            } else {
-                encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
-            }
-        }
-        Ok(())
+        self.each(metric, series, |encoder, value| encoder.encode_counter::<NoLabelSet, _, u64>(value, None))
     }
 
     pub(super) fn gauge<'l, V: EncodeGaugeValue>(
@@ -64,16 +55,7 @@ impl Page<'_> {
         metric: &Definition,
         series: impl IntoIterator<Item = (Labels<'l>, V)>,
     ) -> fmt::Result {
-        let mut encoder = announce(&mut self.encoder, metric)?;
-        for (values, value) in series {
-            let labels = pairs(metric, values);
-            if labels.is_empty() {
-                encoder.encode_gauge(&value)?;
-            } else {
-                encoder.encode_family(&labels)?.encode_gauge(&value)?;
-            }
-        }
-        Ok(())
+        self.each(metric, series, |encoder, value| encoder.encode_gauge(value))
     }
 
     /// Times are kept in nanoseconds and shown in seconds, all else as it is.
@@ -85,16 +67,27 @@ impl Page<'_> {
         let divisor = if metric.kind == Kind::TimeHistogram { 1e9 } else { 1.0 };
         #[expect(clippy::cast_precision_loss, reason = "nobody measures that precisely")]
         let scaled = |value: u64| if value == u64::MAX { f64::INFINITY } else { value as f64 / divisor };
-        let mut encoder = announce(&mut self.encoder, metric)?;
-        for (values, spread) in series {
+        self.each(metric, series, |encoder, spread| {
             let ranges: Vec<_> =
                 spread.ranges.iter().map(|(bound, count)| (scaled(*bound), *count)).collect();
             let count = spread.ranges.iter().map(|(_, count)| count).sum();
-            let (sum, labels) = (scaled(spread.sum), pairs(metric, values));
+            encoder.encode_histogram::<NoLabelSet>(scaled(spread.sum), count, &ranges, None)
+        })
+    }
+
+    fn each<'l, V>(
+        &mut self,
+        metric: &Definition,
+        series: impl IntoIterator<Item = (Labels<'l>, V)>,
+        write: impl Fn(&mut MetricEncoder<'_>, &V) -> fmt::Result,
+    ) -> fmt::Result {
+        let mut encoder = announce(&mut self.encoder, metric)?;
+        for (values, value) in series {
+            let labels = pairs(metric, values);
             if labels.is_empty() {
-                encoder.encode_histogram::<NoLabelSet>(sum, count, &ranges, None)?;
+                write(&mut encoder, &value)?;
             } else {
-                encoder.encode_family(&labels)?.encode_histogram::<NoLabelSet>(sum, count, &ranges, None)?;
+                write(&mut encoder.encode_family(&labels)?, &value)?;
             }
         }
         Ok(())
@@ -104,7 +97,7 @@ impl Page<'_> {
 fn announce<'e>(
     encoder: &'e mut DescriptorEncoder<'_>,
     metric: &'e Definition,
-) -> Result<prometheus_client::encoding::MetricEncoder<'e>, fmt::Error> {
+) -> Result<MetricEncoder<'e>, fmt::Error> {
     let kind = match metric.kind {
         Kind::Counter => MetricType::Counter,
         Kind::Gauge => MetricType::Gauge,

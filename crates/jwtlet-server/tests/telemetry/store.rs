@@ -44,14 +44,14 @@ async fn pool_exhausted(alert: &str) {
     let url = database.database().await.unwrap();
     let [kind, place] = postgres(&url);
     let (server, prometheus) =
-        healthy(alert, &[kind, place, ("JWTLET__STORAGE_BACKEND__POOL__MAX_CONNECTIONS", "1")]).await;
+        healthy(alert, &[kind, place, ("JWTLET__STORAGE_BACKEND__POOL__MAX_CONNECTIONS", "2")]).await;
     let mut admin = database.admin(&url).await.unwrap();
     admin.execute("BEGIN; LOCK TABLE resource_mappings IN ACCESS EXCLUSIVE MODE").await.unwrap();
-    // The only connection waits for the lock.
-    let waiting = server.exchange(&[("resource", "globex")]);
+    // Both connections wait for the lock.
+    let exchange = || server.exchange(&[("resource", "globex")]);
     tokio::select! {
         () = prometheus.wait_for(alert) => {}
-        answer = waiting => panic!("{answer}"),
+        (answer, _) = async { tokio::join!(exchange(), exchange()) } => panic!("{answer}"),
     }
 }
 
