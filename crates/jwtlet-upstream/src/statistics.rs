@@ -161,7 +161,7 @@ impl Failure {
 /// The calls to one system.
 #[derive(Debug)]
 pub struct Calls {
-    calls: Counter,
+    ended: Counter,
     retries: Counter,
     failures: [Counter; Failure::ALL.len()],
     times: Histogram,
@@ -170,7 +170,7 @@ pub struct Calls {
 impl Default for Calls {
     fn default() -> Self {
         Self {
-            calls: Counter::default(),
+            ended: Counter::default(),
             retries: Counter::default(),
             failures: Default::default(),
             times: Histogram::new(TIMES),
@@ -181,7 +181,7 @@ impl Default for Calls {
 impl Calls {
     /// A call has ended after this time.
     pub fn ended(&self, time: Duration, failure: Option<Failure>) {
-        self.calls.increment();
+        self.ended.increment();
         self.times.observe_time(time);
         if let Some(failure) = failure {
             self.failures[failure as usize].increment();
@@ -196,7 +196,7 @@ impl Calls {
     /// How many have ended.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.calls.get()
+        self.ended.get()
     }
 
     /// How many were repetitions.

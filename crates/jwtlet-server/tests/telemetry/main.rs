@@ -2,7 +2,11 @@
 //!
 //! In a program of its own, because it needs the engine of Prometheus, which `scripts/install-promql` builds.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in helper functions too")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails, in helper functions too"
+)]
 
 mod alerts;
 mod exposition;
