@@ -91,7 +91,8 @@ impl<D: Database> Engine<D> {
 
     /// Keeps the connection to the database, and what is remembered true; for ever.
     pub(crate) async fn run(&self) {
-        tokio::join!(self.database.run(&self.cache, &self.health), self.measure());
+        // Both are large, and made once.
+        tokio::join!(Box::pin(self.database.run(&self.cache, &self.health)), Box::pin(self.measure()));
     }
 
     /// Counts the records now and then, for ever. That is a matter of some 100 ms for a million of them.
