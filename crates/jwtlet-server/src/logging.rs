@@ -46,12 +46,9 @@ pub struct Logging {
 }
 
 impl Logging {
-    /// Sends the spans that wait, for five seconds at most.
-    pub async fn finish(self) {
-        let Some(spans) = self.spans else { return };
-        // The exporter blocks the thread that it is on.
-        let flushed = tokio::task::spawn_blocking(move || spans.shutdown_with_timeout(FLUSH)).await;
-        if let Ok(Err(failure)) = flushed {
+    /// Sends the spans that wait, for five seconds at most. It blocks the thread.
+    pub fn finish(self) {
+        if let Some(Err(failure)) = self.spans.map(|spans| spans.shutdown_with_timeout(FLUSH)) {
             error!(error = %failure, "the last spans may not have been exported");
         }
     }

@@ -102,7 +102,9 @@ fn run(file: Option<&Path>) -> ExitCode {
     };
     let logging = logging::init(config.log_format, LevelFilter::INFO);
     descriptors::raise_limit(config.http.max_connections);
-    on_threads(config.http.worker_threads, serve(config))
+    let status = on_threads(config.http.worker_threads, serve(config));
+    logging.finish();
+    status
 }
 
 async fn serve(config: Config) -> ExitCode {
@@ -111,7 +113,7 @@ async fn serve(config: Config) -> ExitCode {
         Ok(app) => app.run(stop).await,
         Err(error) => Err(error),
     };
-    let status = match outcome {
+    match outcome {
         Ok(()) => {
             info!("stopped");
             ExitCode::SUCCESS
@@ -120,9 +122,7 @@ async fn serve(config: Config) -> ExitCode {
             error!("{}", chain(&error));
             ExitCode::FAILURE
         }
-    };
-    logging.finish().await;
-    status
+    }
 }
 
 /// Cancelled by SIGTERM and Ctrl-C.

@@ -35,7 +35,8 @@ pub struct Options {
 pub async fn run(options: Options, stop: CancellationToken) -> ExitCode {
     let logging = logging::init(LogFormat::Text, LevelFilter::ERROR);
     let status = show_until(options, &stop).await;
-    logging.finish().await;
+    // A failure to end it is a failure to wait for it.
+    let _ = tokio::task::spawn_blocking(move || logging.finish()).await;
     status
 }
 

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::{harness::Harness, promql::Prometheus};
+use crate::{
+    harness::Harness,
+    promql::{Prometheus, repository},
+};
 
 /// Names the alerts of a module, and makes a test of each fault.
 macro_rules! provoked {
@@ -31,6 +34,7 @@ async fn every_alert_is_provoked_by_a_test() {
 
 #[tokio::test]
 async fn every_alert_says_what_is_wrong_and_where_to_read_on() {
+    let runbook = std::fs::read_to_string(repository().join("docs/runbook.md")).unwrap();
     let server = Harness::start().await;
     for alert in Prometheus::watch(&[&server]).await.alerts().await {
         let name = alert["name"].as_str().unwrap();
@@ -41,6 +45,7 @@ async fn every_alert_says_what_is_wrong_and_where_to_read_on() {
             assert!(text.len() > 10, "{name}: {annotation}");
         }
         assert_eq!(alert["annotations"]["runbook_url"], format!("docs/runbook.md#{name}"));
+        assert!(runbook.contains(&format!("<a id=\"{name}\"></a>")), "{name} is not in the runbook");
     }
 }
 
