@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     evaluation::{Granted, Refusal, Wanted, evaluate},
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// The rules in the order in which they apply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Rule {
     /// There is a mapping of the client for the participant context.
@@ -50,7 +51,7 @@ impl From<&Refusal> for Rule {
 }
 
 /// What became of one rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Step {
     /// Which rule.
     pub rule: Rule,

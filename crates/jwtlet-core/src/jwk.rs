@@ -4,11 +4,12 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::jws::Algorithm;
 
 /// The public members of a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(tag = "kty")]
 pub enum PublicKey {
     /// An Edwards curve key.
@@ -64,13 +65,15 @@ impl PublicKey {
 }
 
 /// A signature key with its name and its one algorithm (RFC 8725 §3.1).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Jwk {
     #[serde(flatten)]
     key: PublicKey,
+    /// `sig`: it verifies signatures.
     #[serde(rename = "use")]
     usage: &'static str,
     alg: Algorithm,
+    /// The name of the key, `KEY_NAME-VERSION`.
     kid: String,
 }
 
@@ -95,7 +98,7 @@ impl Jwk {
 }
 
 /// A JWK Set: every key that can verify a live token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct JwkSet {
     /// The keys, oldest version first.
     pub keys: Vec<Jwk>,

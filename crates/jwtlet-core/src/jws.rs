@@ -7,9 +7,10 @@ use std::fmt;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A signature algorithm of RFC 7518 or RFC 8037.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
 pub enum Algorithm {
     /// Ed25519. The name of RFC 8037, because verifiers in use do not know the newer `Ed25519` of RFC 9864.
     EdDSA,

@@ -25,6 +25,7 @@ pub mod metadata;
 pub mod name;
 pub mod policy;
 pub mod role;
+mod schema;
 pub mod service_account;
 pub mod signer;
 pub mod store;

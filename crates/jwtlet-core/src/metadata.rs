@@ -5,6 +5,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Ref, RefOr,
+        schema::{AdditionalProperties, ObjectBuilder, Schema, Type},
+    },
+};
 
 use crate::name::{LabelKey, LabelValue, Owner};
 
@@ -40,6 +47,26 @@ impl Labels {
     /// The labels, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&LabelKey, &LabelValue)> {
         self.0.iter()
+    }
+}
+
+impl PartialSchema for Labels {
+    fn schema() -> RefOr<Schema> {
+        let RefOr::T(key) = LabelKey::schema() else { return LabelKey::schema() };
+        let value = Ref::from_schema_name(LabelValue::name());
+        let labels = ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .max_properties(Some(MAX_LABELS))
+            .property_names(Some(key))
+            .additional_properties(Some(AdditionalProperties::RefOr(value.into())))
+            .description(Some("Texts to find a record by, as Kubernetes has them."));
+        RefOr::T(labels.build().into())
+    }
+}
+
+impl ToSchema for Labels {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((LabelValue::name().into_owned(), LabelValue::schema()));
     }
 }
 

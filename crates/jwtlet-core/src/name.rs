@@ -6,6 +6,12 @@
 use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize, Serializer};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, schema::Schema},
+};
+
+use crate::schema::TextRule;
 
 /// Why a text is not a name of the wanted kind. Displays as a rule that follows the name of a field:
 /// "must not be empty".
@@ -60,20 +66,53 @@ fn check_text(text: &str, max_bytes: usize) -> Result<(), NameError> {
     }
 }
 
+/// The characters that [`is_unprintable`] lets pass, without these, as a class of a regular expression.
+macro_rules! printable_but {
+    ($others:literal) => {
+        concat!(
+            "[^",
+            $others,
+            r"\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
+        )
+    };
+}
+
+/// Texts of these characters that are neither `.` nor `..`; first the characters without the dot.
+macro_rules! no_dot_segment {
+    ($undotted:expr, $characters:expr) => {
+        concat!(r"^(?:\.{0,2}", $undotted, $characters, r"*|\.{3}", $characters, "*)$")
+    };
+}
+
+const PATH_NAME: TextRule =
+    TextRule { min: 1, max: 512, pattern: no_dot_segment!(printable_but!("."), printable_but!("")) };
+const SCOPE: TextRule =
+    TextRule { min: 1, max: 256, pattern: no_dot_segment!(r"[!#-\-/-\[\]-~]", r"[!#-\[\]-~]") };
+const AUDIENCE: TextRule = TextRule { min: 1, max: 1024, pattern: concat!("^", printable_but!(""), "+$") };
+const OWNER: TextRule = TextRule { max: 256, ..AUDIENCE };
+const APPLY_ID: TextRule = TextRule { min: 1, max: 128, pattern: "^[!-~]+$" };
+const LABEL_KEY: TextRule = TextRule {
+    min: 1,
+    max: 253 + 1 + 63,
+    pattern: r"^(?:[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$",
+};
+const LABEL_VALUE: TextRule =
+    TextRule { min: 0, max: 63, pattern: r"^(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$" };
+
 fn check_path_name(text: &str) -> Result<(), NameError> {
-    check_text(text, 512)?;
+    check_text(text, PATH_NAME.max)?;
     if text == "." || text == ".." { Err(NameError::DotSegment) } else { Ok(()) }
 }
 
 fn check_audience(text: &str) -> Result<(), NameError> {
-    check_text(text, 1024)
+    check_text(text, AUDIENCE.max)
 }
 
 fn check_scope(text: &str) -> Result<(), NameError> {
     if text.is_empty() {
         Err(NameError::Empty)
-    } else if text.len() > 256 {
-        Err(NameError::TooLong(256))
+    } else if text.len() > SCOPE.max {
+        Err(NameError::TooLong(SCOPE.max))
     } else if text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
         if text == "." || text == ".." { Err(NameError::DotSegment) } else { Ok(()) }
     } else {
@@ -82,11 +121,11 @@ fn check_scope(text: &str) -> Result<(), NameError> {
 }
 
 fn check_owner(text: &str) -> Result<(), NameError> {
-    check_text(text, 256)
+    check_text(text, OWNER.max)
 }
 
 fn check_apply_id(text: &str) -> Result<(), NameError> {
-    check_text(text, 128)?;
+    check_text(text, APPLY_ID.max)?;
     if text.bytes().all(|byte| byte.is_ascii_graphic()) { Ok(()) } else { Err(NameError::NotVisibleAscii) }
 }
 
@@ -120,8 +159,8 @@ fn check_label_value(text: &str) -> Result<(), NameError> {
 }
 
 macro_rules! checked_name {
-    ($(#[$doc:meta])* $name:ident, $check:ident) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $name:ident, $check:ident, $rule:ident) => {
+        $(#[doc = $doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
         #[serde(try_from = "String")]
         pub struct $name(Arc<str>);
@@ -142,6 +181,14 @@ macro_rules! checked_name {
                 &self.0
             }
         }
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                $rule.schema(concat!($($doc),*))
+            }
+        }
+
+        impl ToSchema for $name {}
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -180,48 +227,93 @@ macro_rules! checked_name {
 checked_name! {
     /// The identity of a client as the cluster states it, such as `system:serviceaccount:edc-v:connector`: 1 to 512
     /// bytes without control characters.
-    ClientIdentifier, check_path_name
+    ClientIdentifier, check_path_name, PATH_NAME
 }
 
 checked_name! {
     /// A participant context (tenant), the `resource` of a request and the `sub` of the issued token: 1 to 512 bytes
     /// without control characters.
-    ParticipantContext, check_path_name
+    ParticipantContext, check_path_name, PATH_NAME
 }
 
 checked_name! {
     /// A scope token of RFC 6749 §3.3: 1 to 256 bytes of printable ASCII without space, `"` and `\`.
-    Scope, check_scope
+    Scope, check_scope, SCOPE
 }
 
 checked_name! {
     /// An audience of a token: 1 to 1024 bytes without control characters.
-    Audience, check_audience
+    Audience, check_audience, AUDIENCE
 }
 
 checked_name! {
     /// Who looks after a record: 1 to 256 bytes without control characters.
-    Owner, check_owner
+    Owner, check_owner, OWNER
 }
 
 checked_name! {
     /// The key of a label by the rule of Kubernetes: a name of 1 to 63 characters, or a DNS subdomain, `/` and such a name.
-    LabelKey, check_label_key
+    LabelKey, check_label_key, LABEL_KEY
 }
 
 checked_name! {
     /// The value of a label by the rule of Kubernetes: at most 63 characters, also none.
-    LabelValue, check_label_value
+    LabelValue, check_label_value, LABEL_VALUE
 }
 
 checked_name! {
     /// What the changes of one application of a policy have in common: 1 to 128 characters of visible ASCII.
-    ApplyId, check_apply_id
+    ApplyId, check_apply_id, APPLY_ID
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use regex::Regex;
+
     use super::*;
+
+    type Parse = fn(&str) -> bool;
+
+    /// Every rule with its parser.
+    const RULES: [(TextRule, Parse); 7] = [
+        (PATH_NAME, |text| ClientIdentifier::parse(text).is_ok()),
+        (SCOPE, |text| Scope::parse(text).is_ok()),
+        (AUDIENCE, |text| Audience::parse(text).is_ok()),
+        (OWNER, |text| Owner::parse(text).is_ok()),
+        (APPLY_ID, |text| ApplyId::parse(text).is_ok()),
+        (LABEL_KEY, |text| LabelKey::parse(text).is_ok()),
+        (LABEL_VALUE, |text| LabelValue::parse(text).is_ok()),
+    ];
+
+    fn assert_agreement(text: &str) {
+        for (rule, parse) in RULES {
+            let is_described = Regex::new(rule.pattern).unwrap().is_match(text)
+                && (rule.min..=rule.max).contains(&text.len());
+            assert_eq!(parse(text), is_described, "{text:?} and {}", rule.pattern);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn descriptions_accept_what_parsers_accept(
+            text in prop_oneof![".{0,6}", "[a-zA-Z0-9._/-]{0,70}", "[.!-~ \\PC\\pC]{0,6}"],
+        ) {
+            assert_agreement(&text);
+        }
+    }
+
+    #[test]
+    fn descriptions_know_the_borders_of_the_rules() {
+        for c in '\0'..='\u{3000}' {
+            for text in [format!("{c}"), format!("a{c}"), format!("..{c}"), format!("{c}/a")] {
+                assert_agreement(&text);
+            }
+        }
+        for text in ["", ".", "..", "...", "\u{feff}", "a/", "a..b/c", &"x".repeat(64), &"x".repeat(1025)] {
+            assert_agreement(text);
+        }
+    }
 
     #[test]
     fn names_keep_their_bytes() {

@@ -1,10 +1,14 @@
 //! The port to whatever keeps the policy: resource mappings, scope mappings, and the trail of their changes.
 
-use std::{future::Future, sync::Arc};
+use std::{borrow::Cow, future::Future, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, schema::Schema},
+};
 
 use crate::{
     Audience, ClientIdentifier, ParticipantContext, Scope, UpstreamError,
@@ -15,6 +19,7 @@ use crate::{
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
     metadata::{Labels, MetadataFilter},
     name::Owner,
+    schema::time,
 };
 
 /// A record with what the store knows about its life.
@@ -39,30 +44,40 @@ impl<T> Stored<T> {
     }
 }
 
+/// The JSON object of the management API.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ResourceMapping)]
+struct ResourceMappingJson<'a> {
+    client_identifier: &'a ClientIdentifier,
+    participant_context: &'a ParticipantContext,
+    scopes: &'a [Scope],
+    audiences: &'a [Audience],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = time)]
+    expires_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    owner: Option<&'a Owner>,
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    #[schema(required = false)]
+    labels: &'a Labels,
+    #[schema(schema_with = time)]
+    created_at: Timestamp,
+    #[schema(schema_with = time)]
+    updated_at: Timestamp,
+    /// 1 for a new record, one more with each replacement.
+    #[schema(minimum = 1)]
+    version: u64,
+}
+
 impl Serialize for Stored<ResourceMapping> {
-    /// The JSON object of the management API.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Json<'a> {
-            client_identifier: &'a ClientIdentifier,
-            participant_context: &'a ParticipantContext,
-            scopes: &'a [Scope],
-            audiences: &'a [Audience],
-            #[serde(skip_serializing_if = "Option::is_none")]
-            expires_at: Option<Timestamp>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            description: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            owner: Option<&'a Owner>,
-            #[serde(skip_serializing_if = "Labels::is_empty")]
-            labels: &'a Labels,
-            created_at: Timestamp,
-            updated_at: Timestamp,
-            version: u64,
-        }
         let mapping = &self.record;
-        let json = Json {
+        let json = ResourceMappingJson {
             client_identifier: &mapping.key().client_identifier,
             participant_context: &mapping.key().participant_context,
             scopes: mapping.scopes(),
@@ -79,23 +94,48 @@ impl Serialize for Stored<ResourceMapping> {
     }
 }
 
+impl PartialSchema for Stored<ResourceMapping> {
+    fn schema() -> RefOr<Schema> {
+        ResourceMappingJson::schema()
+    }
+}
+
+impl ToSchema for Stored<ResourceMapping> {
+    fn name() -> Cow<'static, str> {
+        ResourceMappingJson::name()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        ResourceMappingJson::schemas(schemas);
+    }
+}
+
+/// The JSON object of the management API.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ScopeMapping)]
+struct ScopeMappingJson<'a> {
+    scope: &'a Scope,
+    #[schema(value_type = Object)]
+    claims: &'a Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    owner: Option<&'a Owner>,
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    #[schema(required = false)]
+    labels: &'a Labels,
+    #[schema(schema_with = time)]
+    created_at: Timestamp,
+    #[schema(schema_with = time)]
+    updated_at: Timestamp,
+    /// 1 for a new record, one more with each replacement.
+    #[schema(minimum = 1)]
+    version: u64,
+}
+
 impl Serialize for Stored<ScopeMapping> {
-    /// The JSON object of the management API.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Json<'a> {
-            scope: &'a Scope,
-            claims: &'a Map<String, Value>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            owner: Option<&'a Owner>,
-            #[serde(skip_serializing_if = "Labels::is_empty")]
-            labels: &'a Labels,
-            created_at: Timestamp,
-            updated_at: Timestamp,
-            version: u64,
-        }
-        let json = Json {
+        let json = ScopeMappingJson {
             scope: self.record.scope(),
             claims: self.record.claims(),
             owner: self.record.metadata().owner.as_ref(),
@@ -105,6 +145,22 @@ impl Serialize for Stored<ScopeMapping> {
             version: self.version,
         };
         json.serialize(serializer)
+    }
+}
+
+impl PartialSchema for Stored<ScopeMapping> {
+    fn schema() -> RefOr<Schema> {
+        ScopeMappingJson::schema()
+    }
+}
+
+impl ToSchema for Stored<ScopeMapping> {
+    fn name() -> Cow<'static, str> {
+        ScopeMappingJson::name()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        ScopeMappingJson::schemas(schemas);
     }
 }
 

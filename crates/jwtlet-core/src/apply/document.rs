@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Scope,
+    apply::RecordKind,
     change::{Change, Precondition, RecordKey},
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
     metadata::Metadata,
@@ -17,7 +18,7 @@ pub trait Document: Clone {
     /// What identifies a record.
     type Key: Clone + Ord;
     /// Its name in the JSON of plans and errors.
-    const KIND: &'static str;
+    const KIND: RecordKind;
 
     /// What identifies it.
     fn id(&self) -> &Self::Key;
@@ -51,7 +52,7 @@ pub trait Document: Clone {
 
 impl Document for ResourceMapping {
     type Key = MappingKey;
-    const KIND: &'static str = "resourceMapping";
+    const KIND: RecordKind = RecordKind::ResourceMapping;
 
     fn id(&self) -> &MappingKey {
         self.key()
@@ -89,7 +90,7 @@ impl Document for ResourceMapping {
 
 impl Document for ScopeMapping {
     type Key = Scope;
-    const KIND: &'static str = "scopeMapping";
+    const KIND: RecordKind = RecordKind::ScopeMapping;
 
     fn id(&self) -> &Scope {
         self.scope()

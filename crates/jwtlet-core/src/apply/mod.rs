@@ -12,6 +12,10 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, schema::Schema},
+};
 
 pub use self::document::Document;
 use crate::{
@@ -20,6 +24,7 @@ use crate::{
     change::{Change, RecordKey},
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
     name::Owner,
+    schema::any,
     store::Stored,
 };
 
@@ -107,7 +112,7 @@ fn named(owner: Option<&Owner>) -> &str {
 }
 
 /// What happens to a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PlannedAction {
     /// It is created.
@@ -119,13 +124,15 @@ pub enum PlannedAction {
 }
 
 /// A member of a record before and after; absent where there was or is none.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct FieldChange {
     /// Its value before.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = any, required = false)]
     pub before: Option<Value>,
     /// Its value after.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = any, required = false)]
     pub after: Option<Value>,
 }
 
@@ -155,27 +162,52 @@ impl PlannedChange {
     }
 }
 
+/// The kinds of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum RecordKind {
+    /// A resource mapping.
+    ResourceMapping,
+    /// A scope mapping.
+    ScopeMapping,
+}
+
 /// The kind of a record in the JSON of plans and errors.
 #[must_use]
-pub fn kind(key: &RecordKey) -> &'static str {
+pub fn kind(key: &RecordKey) -> RecordKind {
     match key {
         RecordKey::Mapping(_) => ResourceMapping::KIND,
         RecordKey::Scope(_) => ScopeMapping::KIND,
     }
 }
 
+/// The JSON object of the management API.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PlannedChange)]
+struct PlannedChangeJson<'a> {
+    action: PlannedAction,
+    kind: RecordKind,
+    key: AuditKey,
+    /// The members that become others, by name.
+    fields: &'a BTreeMap<&'static str, FieldChange>,
+}
+
 impl Serialize for PlannedChange {
-    /// The JSON object of the management API.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Json<'a> {
-            action: PlannedAction,
-            kind: &'static str,
-            key: AuditKey,
-            fields: &'a BTreeMap<&'static str, FieldChange>,
-        }
         let (action, key, fields) = (self.action, AuditKey::from(&self.key), &self.fields);
-        Json { action, kind: kind(&self.key), key, fields }.serialize(serializer)
+        PlannedChangeJson { action, kind: kind(&self.key), key, fields }.serialize(serializer)
+    }
+}
+
+impl PartialSchema for PlannedChange {
+    fn schema() -> RefOr<Schema> {
+        PlannedChangeJson::schema()
+    }
+}
+
+impl ToSchema for PlannedChange {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        PlannedChangeJson::schemas(schemas);
     }
 }
 

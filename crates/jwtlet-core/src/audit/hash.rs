@@ -4,6 +4,12 @@ use std::{fmt, io, str::FromStr};
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, schema::Schema},
+};
+
+use crate::schema::TextRule;
 
 /// A SHA-256 hash; 64 hexadecimal digits as text.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +44,16 @@ impl Hash {
         Self(bytes)
     }
 }
+
+const RULE: TextRule = TextRule { min: 64, max: 64, pattern: "^[0-9a-f]{64}$" };
+
+impl PartialSchema for Hash {
+    fn schema() -> RefOr<Schema> {
+        RULE.schema("A SHA-256 hash: 64 hexadecimal digits in lower case.")
+    }
+}
+
+impl ToSchema for Hash {}
 
 /// Takes what is written into a hash.
 struct Hashing(Context);

@@ -13,15 +13,17 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 pub use self::{
     chain::{Broken, ChainHead, ChainVerifier, Sealed},
     hash::{Hash, NotAHash},
 };
-use crate::{ClientIdentifier, change::RecordKey};
+use crate::{ClientIdentifier, change::RecordKey, schema::time};
 
 /// What was done or attempted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[schema(as = AuditAction)]
 pub enum Action {
     /// A resource mapping is created.
     #[serde(rename = "mapping.create")]
@@ -89,8 +91,9 @@ impl FromStr for Action {
 }
 
 /// How it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = AuditOutcome)]
 pub enum Outcome {
     /// The policy was changed.
     Applied,
@@ -111,17 +114,20 @@ impl Outcome {
 
 /// Which record a change concerns, as far as that is known: the request of a refused attempt may not name it, or name a
 /// client alone.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditKey {
     /// The client of a resource mapping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub client_identifier: Option<String>,
     /// The participant context of a resource mapping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub participant_context: Option<String>,
     /// The scope of a scope mapping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub scope: Option<String>,
 }
 
@@ -162,22 +168,24 @@ pub struct AuditEntry {
 }
 
 /// The caller that a record names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditActor {
     /// The identity as the cluster states it.
     pub sub: String,
     /// The cluster's unique id of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub uid: Option<String>,
 }
 
 /// A record of the trail.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditRecord {
     /// Its place in the trail, counted from 1 without gaps.
     pub sequence: u64,
     /// When the change was made.
+    #[schema(schema_with = time)]
     pub time: Timestamp,
     /// By whom.
     pub actor: AuditActor,
@@ -185,6 +193,7 @@ pub struct AuditRecord {
     pub request_id: String,
     /// In which application of a policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub apply_id: Option<String>,
     /// What was done or attempted.
     pub action: Action,
@@ -194,12 +203,15 @@ pub struct AuditRecord {
     pub outcome: Outcome,
     /// Why it was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub reason: Option<String>,
     /// The record before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
     pub before: Option<Value>,
     /// The record after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
     pub after: Option<Value>,
     /// The hash of the record before this one.
     pub previous_hash: Hash,

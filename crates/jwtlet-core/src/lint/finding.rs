@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::{ClientIdentifier, ParticipantContext, Scope, mapping::MappingKey};
+use crate::{ClientIdentifier, ParticipantContext, Scope, mapping::MappingKey, schema::time};
 
 /// What is odd.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = FindingKind)]
 pub enum Kind {
     /// A scope mapping in the store defines a claim that only jwtlet sets; it is never issued.
     ReservedClaim,
@@ -28,7 +30,7 @@ pub enum Kind {
 }
 
 /// How much it matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// What is written does not take effect.
@@ -54,7 +56,7 @@ impl Kind {
 }
 
 /// One thing that was found. The members after the message say where; those that do not apply are absent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// What it is.
@@ -65,30 +67,39 @@ pub struct Finding {
     pub message: String,
     /// The client of the resource mapping, or of the first one that is concerned.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub client_identifier: Option<ClientIdentifier>,
     /// The other client.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub other_client_identifier: Option<ClientIdentifier>,
     /// The participant context of that mapping.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub participant_context: Option<ParticipantContext>,
     /// The scope.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub scope: Option<Scope>,
     /// The other scope.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub other_scope: Option<Scope>,
     /// The first few of the scopes that are shared.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     pub scopes: Vec<Scope>,
     /// The claim.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub claim: Option<String>,
     /// When the mapping expires or expired.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = time)]
     pub expires_at: Option<Timestamp>,
     /// How many resource mappings are concerned.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub mappings: Option<usize>,
 }
 
@@ -120,7 +131,8 @@ impl Finding {
 }
 
 /// What was found, ordered by kind and then by key.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Review)]
 pub struct Report {
     /// The first findings, at most as many as were asked for.
     pub findings: Vec<Finding>,

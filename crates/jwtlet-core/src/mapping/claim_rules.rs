@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 /// The claims that jwtlet sets itself, and `cnf`, which would bind the token to a key (RFC 7800).
-const RESERVED_CLAIMS: [&str; 9] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "act", "cnf"];
+pub const RESERVED_CLAIMS: [&str; 9] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "act", "cnf"];
 
 /// Which claims mean something special.
 #[derive(Debug, Clone)]

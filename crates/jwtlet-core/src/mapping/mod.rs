@@ -9,7 +9,7 @@ use std::{collections::HashSet, ops::Range};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-pub use self::claim_rules::{ClaimRules, UnusableClaimName};
+pub use self::claim_rules::{ClaimRules, RESERVED_CLAIMS, UnusableClaimName};
 use crate::{Audience, ClientIdentifier, ParticipantContext, Scope, metadata::Metadata};
 
 /// The most scopes of one resource mapping.

@@ -1,5 +1,8 @@
 //! Entity tags in conditions (RFC 9110 §8.8.3, §13.1).
 
+use std::fmt::Write;
+
+use aws_lc_rs::digest;
 use axum::http::{HeaderMap, HeaderName, header};
 
 /// What a condition names.
@@ -85,6 +88,19 @@ pub(crate) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
         }
         Ok(None) | Err(MalformedTags) => false,
     }
+}
+
+/// A strong tag for these bytes.
+pub(crate) fn of(body: &[u8]) -> String {
+    let digest = digest::digest(&digest::SHA256, body);
+    let mut tag = String::with_capacity(34);
+    tag.push('"');
+    for byte in digest.as_ref().iter().take(16) {
+        // Writing to a String cannot fail.
+        let _ = write!(tag, "{byte:02x}");
+    }
+    tag.push('"');
+    tag
 }
 
 #[cfg(test)]

@@ -10,10 +10,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jwtlet_core::{
-    ExchangeError, UpstreamError, audit::AuditKey, evaluation::Refusal, policy::Denial, upstream::chain,
+    ExchangeError, UpstreamError, apply::RecordKind, audit::AuditKey, evaluation::Refusal, policy::Denial,
+    upstream::chain,
 };
 use serde::Serialize;
 use tracing::{error, warn};
+use utoipa::ToSchema;
 
 use super::wording::fit;
 
@@ -22,7 +24,7 @@ const RETRY_AFTER_SECS: u64 = 1;
 
 /// The error codes of the token endpoint: RFC 6749 §5.2, RFC 8693 §2.2.2, and two for failures of ours, for which the
 /// RFCs have none at this endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ErrorCode {
     InvalidRequest,
@@ -137,9 +139,13 @@ pub(crate) fn log_upstream(error: &UpstreamError) {
     }
 }
 
-#[derive(Serialize)]
-struct OAuthBody<'a> {
+/// An error of the token endpoint (RFC 6749 §5.2).
+#[derive(Serialize, ToSchema)]
+#[schema(as = TokenError)]
+pub(super) struct OAuthBody<'a> {
     error: ErrorCode,
+    /// What to change.
+    #[schema(pattern = r"^[ !#-\[\]-~]*$")]
     error_description: &'a str,
 }
 
@@ -181,7 +187,7 @@ pub(crate) struct Problem {
 }
 
 /// What is wrong with one of many documents.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DocumentError {
     pub(crate) document: DocumentName,
     /// The member, as a path; empty where it is the whole document.
@@ -191,9 +197,9 @@ pub(crate) struct DocumentError {
 }
 
 /// One of many documents.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DocumentName {
-    pub(crate) kind: &'static str,
+    pub(crate) kind: RecordKind,
     /// Its place among those of its kind.
     pub(crate) index: usize,
     /// The record that it names, as far as it does.
@@ -279,12 +285,21 @@ impl From<UpstreamError> for Problem {
     }
 }
 
-#[derive(Serialize)]
-struct ProblemBody<'a> {
+/// A problem (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemBody<'a> {
+    /// `about:blank`: it is what its status says.
     r#type: &'static str,
+    /// The name of the status.
     title: &'a str,
+    /// The status of the answer.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// What is wrong, and by which rule.
     detail: &'a str,
+    /// What is wrong with which document, where there are several.
+    #[schema(required = false)]
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [DocumentError],
 }

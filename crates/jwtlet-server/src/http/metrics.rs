@@ -11,11 +11,20 @@ use axum::{
 use tokio::task::spawn_blocking;
 use tracing::error;
 
-use super::{Service, error::Problem};
+use super::{
+    Service,
+    error::Problem,
+    openapi::{Answer, Operation},
+};
 use crate::{
     clock,
     metrics::{self, Format, NO_ROUTE},
 };
+
+pub(super) fn describe() -> Operation {
+    let page = Answer::text("The metrics in the text format of Prometheus.").or_text("application/openmetrics-text");
+    Operation::new("getMetrics", "Metrics", "Everything that is counted").answers(StatusCode::OK, page)
+}
 
 /// Everything that is counted, for whoever reaches this port.
 pub(super) async fn show(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {

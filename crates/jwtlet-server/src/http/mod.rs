@@ -5,14 +5,17 @@
 mod api;
 mod body;
 mod discovery;
+mod docs;
 mod entity_tag;
 mod error;
 mod form;
 mod management;
 mod metrics;
 mod oauth;
+mod openapi;
 mod probe;
 mod request_id;
+mod static_content;
 mod wording;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -21,16 +24,20 @@ use axum::{
     Router,
     http::{HeaderValue, StatusCode},
     middleware,
-    routing::{any, get},
+    routing::any,
 };
 use jwtlet_core::{Audience, ClientIdentifier, Exchange, role::Role};
 use jwtlet_kubernetes::KubernetesVerifier;
 use jwtlet_store::Store;
 use jwtlet_vault::VaultSigner;
 use tokio::sync::Mutex;
+use utoipa::openapi::HttpMethod;
 
-use self::api::Api;
-use self::error::Problem;
+use self::{
+    api::Api,
+    error::Problem,
+    openapi::{Endpoint, Routes},
+};
 use crate::{
     metrics::{ApiName, Metrics},
     serve::Lifecycle,
@@ -55,31 +62,69 @@ pub(crate) struct Service {
 /// does not tell the whole cluster its version.
 const PRODUCT: HeaderValue = HeaderValue::from_static(concat!("jwtlet-server/", env!("CARGO_PKG_VERSION")));
 
+const EXCHANGE: openapi::Api = openapi::Api {
+    title: "jwtlet exchange API",
+    about: "OAuth 2.0 token exchange (RFC 8693), and the keys that verify the issued tokens. Each GET is answered to HEAD too. \
+            Errors beside `POST /token` are problems of RFC 9457: also 404 for an unknown path, and 405 with `Allow`.",
+    bearer: None,
+    defect: || {
+        oauth::described_error("`server_error`: a defect of jwtlet; its operator's log has the cause.")
+    },
+    headers: &[openapi::ANSWERED_REQUEST_ID],
+};
+
+const MANAGEMENT: openapi::Api = openapi::Api {
+    title: "jwtlet management API",
+    about: "The policy of the token exchange: resource mappings, scope mappings, and the trail of their changes. Each GET is \
+            answered to HEAD too. Errors are problems of RFC 9457: also 404 for an unknown path, and 405 with `Allow`.",
+    bearer: Some(
+        "The token of a service account, bound to `management.client_audience`. The account has roles in \
+         `[service_accounts]`; the scope of an operation is the role that it needs.",
+    ),
+    defect: openapi::defect,
+    headers: &[openapi::ANSWERED_REQUEST_ID, openapi::SERVER],
+};
+
 /// The exchange API: `/token`, keys, discovery, probes.
 pub(crate) fn exchange_api(service: Arc<Service>) -> Api {
-    let router = Router::new()
-        .route(oauth::PATH, any(oauth::method_not_allowed))
-        .merge(discovery::router(&service.exchange.profile().issuer))
-        .route("/readyz", get(probe::ready));
-    let router = finish(router, Arc::clone(&service));
+    let router = finish(exchange_routes(&service), &EXCHANGE, Arc::clone(&service));
     Api::new(ApiName::Exchange, router, service, error::exchange_panicked)
 }
 
-/// The management API below `/api/v1`, metrics, and probes.
+fn exchange_routes(service: &Service) -> Routes {
+    Routes::new()
+        .add(
+            oauth::PATH,
+            [Endpoint::before_router(HttpMethod::Post, any(oauth::method_not_allowed), oauth::describe())],
+        )
+        .merge(discovery::routes(&service.exchange.profile().issuer))
+        .add("/readyz", [openapi::get(probe::ready, probe::describe_ready())])
+        .merge(common_routes())
+}
+
+/// The management API below `/api/v1`, its documentation, metrics, and probes.
 pub(crate) fn management_api(service: Arc<Service>) -> Api {
-    let router = Router::new()
-        .nest("/api/v1", management::router())
-        .route("/readyz", get(probe::ready_with_reasons))
-        .route("/metrics", get(metrics::show));
+    let (_, exchange) = exchange_routes(&service).finish();
+    let routes = Routes::new()
+        .nest("/api/v1", management::routes())
+        .merge(docs::routes(exchange.serve(&EXCHANGE)))
+        .add("/readyz", [openapi::get(probe::ready_with_reasons, probe::describe_ready())])
+        .add("/metrics", [openapi::get(metrics::show, metrics::describe())])
+        .merge(common_routes());
     let counted = middleware::from_fn_with_state(Arc::clone(&service), metrics::count);
-    let router = finish(router, Arc::clone(&service)).layer(counted);
+    let router = finish(routes, &MANAGEMENT, Arc::clone(&service)).layer(counted);
     Api::new(ApiName::Management, router, service, error::management_panicked).named(PRODUCT)
 }
 
-fn finish(router: Router<Arc<Service>>, service: Arc<Service>) -> Router {
-    router
-        .route("/health", get(probe::live))
-        .route("/livez", get(probe::live))
+fn common_routes() -> Routes {
+    Routes::new()
+        .add("/health", [openapi::get(probe::live, probe::describe_live("isHealthy"))])
+        .add("/livez", [openapi::get(probe::live, probe::describe_live("isLive"))])
+}
+
+fn finish(routes: Routes, api: &openapi::Api, service: Arc<Service>) -> Router {
+    routes
+        .served(api)
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "the Allow header names the methods of this path")

@@ -1,5 +1,7 @@
 //! `POST /token`: the token endpoint of RFC 8693.
 
+mod description;
+
 use std::{collections::HashSet, time::Duration};
 
 use axum::{
@@ -18,6 +20,7 @@ use memchr::memchr_iter;
 use tracing::info;
 use uuid::Uuid;
 
+pub(super) use self::description::{describe, error as described_error};
 use super::{
     Service,
     body::{self, BodyError},

@@ -9,11 +9,27 @@ use axum::{
 };
 use jwtlet_core::{PolicyStore, Signer, SubjectVerifier, health::Health, upstream::System};
 
-use super::Service;
+use super::{
+    Service,
+    openapi::{Answer, Operation},
+};
+
+const HEADING: &str = "Probes";
 
 /// The process runs.
 pub(crate) async fn live() -> Response {
     text(StatusCode::OK, "ok\n".to_owned())
+}
+
+pub(super) fn describe_live(id: &str) -> Operation {
+    Operation::new(id, HEADING, "Whether the process runs").answers(StatusCode::OK, Answer::text("It does."))
+}
+
+pub(super) fn describe_ready() -> Operation {
+    let unavailable = Answer::text("An exchange would fail: one line for each system that is in the way.");
+    Operation::new("isReady", HEADING, "Whether an exchange would succeed")
+        .answers(StatusCode::OK, Answer::text("It would."))
+        .answers(StatusCode::SERVICE_UNAVAILABLE, unavailable)
 }
 
 /// Whether an exchange would succeed, and which system is in the way. Why is for operators, not for everybody who

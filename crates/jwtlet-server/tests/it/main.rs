@@ -29,6 +29,7 @@ mod management_limits;
 mod management_lists;
 mod management_names;
 mod metadata;
+mod openapi;
 mod openbao;
 mod openbao_load;
 mod outages;

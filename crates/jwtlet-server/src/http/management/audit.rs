@@ -2,24 +2,34 @@
 
 use axum::{
     Json,
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use jwtlet_core::{
     PolicyStore, UpstreamError,
     audit::{Action, AuditFilter, AuditRecord, Broken, ChainHead, ChainVerifier, Hash, Outcome},
+    role::Role::Read,
     store::Page,
 };
 use jwtlet_store::Store;
 use serde::Serialize;
 use tracing::error;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, schema::Schema},
+};
 
 use super::{
     access::Reader,
     date_time,
     list::{self, Listing},
+    parameters::{self, CURSOR, LIMIT, NEXT, text},
     path::Query,
 };
-use crate::http::error::Problem;
+use crate::http::{
+    error::Problem,
+    openapi::{Answer, Operation, QueryParameter, Schemas, many, named},
+};
 
 /// The records of a page when the query does not say.
 const DEFAULT_LIMIT: usize = 100;
@@ -27,18 +37,31 @@ const DEFAULT_LIMIT: usize = 100;
 /// How many records are followed at a time.
 const VERIFIED_PAGE: usize = 1_000;
 
-const FILTERS: [&str; 10] = [
-    "actor",
-    "requestId",
-    "applyId",
-    "action",
-    "outcome",
-    "clientIdentifier",
-    "participantContext",
-    "scope",
-    "from",
-    "until",
+const HEADING: &str = "Audit trail";
+
+const QUERY: [QueryParameter; 12] = [
+    QueryParameter::new("actor", "Only by this caller.", text),
+    QueryParameter::new("requestId", "Only in this request.", text),
+    QueryParameter::new("applyId", "Only in this application of a policy.", text),
+    QueryParameter::of::<Action>("action", "Only of this action."),
+    QueryParameter::of::<Outcome>("outcome", "Only with this outcome."),
+    QueryParameter::new("clientIdentifier", "Only concerning this client.", text),
+    QueryParameter::new("participantContext", "Only concerning this participant context.", text),
+    QueryParameter::new("scope", "Only concerning the scope mapping of this scope.", text),
+    QueryParameter::new("from", "Only of this time and later.", parameters::date_time),
+    QueryParameter::new("until", "Only of before this time.", parameters::date_time),
+    LIMIT,
+    CURSOR,
 ];
+
+const NOTED: [QueryParameter; 2] = [
+    QueryParameter::new("sequence", "The number of a record that was noted earlier. Needs `hash`.", number),
+    QueryParameter::of::<Hash>("hash", "The hash of that record. Needs `sequence`."),
+];
+
+fn number(_: &mut Schemas) -> RefOr<Schema> {
+    u64::schema()
+}
 
 impl Listing for AuditFilter {
     const PATH: &str = "/api/v1/audit";
@@ -54,8 +77,16 @@ impl Listing for AuditFilter {
     }
 }
 
+pub(super) fn describe_list() -> Operation {
+    Operation::new("listAuditRecords", HEADING, "Lists audit records, the newest first")
+        .about("100 records, unless `limit` says otherwise; `Link` has the next page. Filters add up.")
+        .for_role(Read)
+        .query(&QUERY)
+        .answers(StatusCode::OK, Answer::json("The records.", many::<AuditRecord>).header(NEXT))
+}
+
 pub(super) async fn list(Reader(call): Reader) -> Result<Response, Problem> {
-    let query = Query::read(&call.uri, &[&FILTERS[..], &list::PAGING].concat())?;
+    let query = Query::read(&call.uri, &QUERY)?;
     let filter = AuditFilter {
         actor: query.text("actor")?,
         request_id: query.text("requestId")?,
@@ -76,8 +107,10 @@ fn outcome(text: &str) -> Result<Outcome, &'static str> {
     all.into_iter().find(|outcome| outcome.name() == text).ok_or("must be applied or refused")
 }
 
-#[derive(Serialize)]
+/// Whether the trail is intact.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AuditVerdict)]
 struct Verdict {
     intact: bool,
     /// How many records were followed and found sound.
@@ -85,23 +118,35 @@ struct Verdict {
     /// The last of them.
     head: Head,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     first_broken: Option<FirstBroken>,
 }
 
-#[derive(Serialize)]
+/// The end of the trail.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditHead)]
 struct Head {
     sequence: u64,
     hash: Hash,
 }
 
-#[derive(Serialize)]
+/// The first record that is not sound.
+#[derive(Serialize, ToSchema)]
 struct FirstBroken {
     sequence: u64,
     reason: String,
 }
 
+pub(super) fn describe_verify() -> Operation {
+    Operation::new("verifyAuditTrail", HEADING, "Follows the whole chain of audit records")
+        .about("With `sequence` and `hash` of a head that was noted earlier, the chain has to pass through it too.")
+        .for_role(Read)
+        .query(&NOTED)
+        .answers(StatusCode::OK, Answer::json("Whether the trail is intact.", named::<Verdict>))
+}
+
 pub(super) async fn verify(Reader(call): Reader) -> Result<Response, Problem> {
-    let query = Query::read(&call.uri, &["sequence", "hash"])?;
+    let query = Query::read(&call.uri, &NOTED)?;
     let sequence =
         query.get("sequence", |text| text.parse::<u64>().map_err(|_| "must be the number of a record"))?;
     let noted = match (sequence, query.get("hash", str::parse::<Hash>)?) {

@@ -2,7 +2,10 @@
 //!
 //! All documents are read before anything is said, so that one answer names what is wrong with each.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use jwtlet_core::{
     apply::{Desired, Document, MAX_DOCUMENTS},
@@ -14,12 +17,19 @@ use jwtlet_core::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ArrayBuilder, Ref, RefOr, schema::Schema},
+};
 
 use super::{
     input::{self, Input, Mistake},
     records::{MappingInput, ScopeInput},
 };
-use crate::http::error::{DocumentError, DocumentName, Problem};
+use crate::http::{
+    error::{DocumentError, DocumentName, Problem},
+    openapi::{Schemas, named},
+};
 
 /// The most mistakes that one answer tells.
 const MAX_ERRORS: usize = 100;
@@ -28,18 +38,51 @@ const MAPPINGS: &str = "resourceMappings";
 const SCOPES: &str = "scopeMappings";
 
 /// How documents are to be applied.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Options {
+    /// The owner of documents that name none; no document may name another.
     pub(super) owner: Option<Owner>,
+    /// Whether the other records of `owner`, which is needed for it, are deleted.
     #[serde(default)]
     prune: bool,
+    /// Whether the plan is only told.
     #[serde(default)]
     pub(super) dry_run: bool,
+    /// Whether documents take over records of other owners.
     #[serde(default)]
     take_over: bool,
+    /// What the audit records of the changes have; made when it is left out.
     pub(super) apply_id: Option<ApplyId>,
+    /// The plan that the caller has seen: nothing is applied when it is another one now.
     pub(super) plan_digest: Option<Hash>,
+}
+
+/// The body of an apply, as it is described: [`read`] takes its documents one by one. Both kinds together are at most 20,000.
+pub(super) struct ApplyRequest;
+
+impl PartialSchema for ApplyRequest {
+    fn schema() -> RefOr<Schema> {
+        let documents = |name: Cow<'_, str>| {
+            ArrayBuilder::new().items(Ref::from_schema_name(name)).max_items(Some(MAX_DOCUMENTS))
+        };
+        match Options::schema() {
+            RefOr::T(Schema::Object(mut options)) => {
+                options.properties.insert(MAPPINGS.to_owned(), documents(MappingInput::name()).into());
+                options.properties.insert(SCOPES.to_owned(), documents(ScopeInput::name()).into());
+                Schema::Object(options).into()
+            }
+            other => other,
+        }
+    }
+}
+
+impl ToSchema for ApplyRequest {
+    fn schemas(schemas: &mut Schemas) {
+        Options::schemas(schemas);
+        named::<MappingInput>(schemas);
+        named::<ScopeInput>(schemas);
+    }
 }
 
 /// A body that was read. The documents may be wrong in themselves.

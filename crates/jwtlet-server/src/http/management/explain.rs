@@ -5,6 +5,7 @@ use std::{collections::HashSet, hash::Hash};
 use axum::{
     Json,
     body::Body,
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use jwtlet_core::{
@@ -13,9 +14,14 @@ use jwtlet_core::{
     evaluation::Wanted,
     explain::{Explanation, Rule, Step, explain},
     mapping::{ClaimRules, MAX_AUDIENCES, MAX_SCOPES, MappingError, MappingKey},
+    role::Role::Read,
     store::Freshness,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    ToSchema,
+    openapi::schema::{ObjectBuilder, Schema, Type},
+};
 use uuid::Uuid;
 
 use super::{
@@ -24,17 +30,23 @@ use super::{
 };
 use crate::{
     clock,
-    http::error::{ErrorCode, OAuthError, Problem},
+    http::{
+        error::{ErrorCode, OAuthError, Problem},
+        openapi::{Answer, Operation, any_of, named},
+    },
 };
 
 /// Which exchange.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ExplanationRequest)]
 struct Question {
     client_identifier: ClientIdentifier,
     participant_context: ParticipantContext,
+    /// At most 1000 different ones.
     #[serde(default)]
     scopes: Vec<Scope>,
+    /// At most 100 different ones.
     #[serde(default)]
     audiences: Vec<Audience>,
 }
@@ -62,23 +74,52 @@ fn once<T: Clone + Eq + Hash>(list: &mut Vec<T>) {
     list.retain(|item| seen.insert(item.clone()));
 }
 
-#[derive(Serialize)]
+/// The exchange would be granted.
+#[derive(Serialize, ToSchema)]
+#[schema(as = GrantedExplanation)]
 struct GrantedAnswer<'a> {
+    /// `true`.
+    #[schema(schema_with = always_true)]
     granted: bool,
     scopes: &'a [Scope],
     audiences: &'a [Audience],
+    /// The claims that the token would have.
+    #[schema(value_type = Object)]
     claims: Claims<'a>,
     steps: &'a [Step],
 }
 
-#[derive(Serialize)]
+/// The exchange would be refused.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RefusedExplanation)]
 struct RefusedAnswer<'a> {
+    /// `false`.
+    #[schema(schema_with = always_false)]
     granted: bool,
     rule: Rule,
     status: u16,
     error: ErrorCode,
     reason: String,
     steps: &'a [Step],
+}
+
+fn always_true() -> Schema {
+    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true])).build().into()
+}
+
+fn always_false() -> Schema {
+    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([false])).build().into()
+}
+
+pub(super) fn describe() -> Operation {
+    Operation::new("explain", "Policy", "Decides as an exchange would right now, and says why")
+        .about("Nothing is verified, signed or issued.")
+        .for_role(Read)
+        .json("Which exchange.", named::<Question>)
+        .answers(
+            StatusCode::OK,
+            Answer::json("What would be decided.", any_of::<GrantedAnswer<'_>, RefusedAnswer<'_>>),
+        )
 }
 
 pub(super) async fn answer(Reader(call): Reader, body: Body) -> Result<Response, Problem> {

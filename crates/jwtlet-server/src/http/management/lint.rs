@@ -2,17 +2,25 @@
 
 use axum::{
     Json,
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use jwtlet_core::{
     PolicyStore,
-    lint::Lint,
+    lint::{Lint, Report},
+    role::Role::Read,
     store::{MappingFilter, Page, ScopeFilter},
 };
 use tokio::task;
 
-use super::{access::Reader, given_up, path::Query};
-use crate::{clock, http::error::Problem};
+use super::{access::Reader, given_up, parameters::LIMIT, path::Query};
+use crate::{
+    clock,
+    http::{
+        error::Problem,
+        openapi::{Answer, Operation, QueryParameter, named},
+    },
+};
 
 /// The most findings of one answer when the query does not say.
 const DEFAULT_LIMIT: usize = 1_000;
@@ -20,8 +28,18 @@ const DEFAULT_LIMIT: usize = 1_000;
 /// How many records are read at a time.
 const PAGE: usize = 1_000;
 
+const QUERY: [QueryParameter; 1] = [LIMIT];
+
+pub(super) fn describe() -> Operation {
+    Operation::new("reviewPolicy", "Policy", "Tells what of the policy is odd")
+        .about("1000 findings at most, unless `limit` says otherwise.")
+        .for_role(Read)
+        .query(&QUERY)
+        .answers(StatusCode::OK, Answer::json("What was found.", named::<Report>))
+}
+
 pub(super) async fn answer(Reader(call): Reader) -> Result<Response, Problem> {
-    let limit = Query::read(&call.uri, &["limit"])?.limit()?.unwrap_or(DEFAULT_LIMIT);
+    let limit = Query::read(&call.uri, &QUERY)?.limit()?.unwrap_or(DEFAULT_LIMIT);
     let _turn = call.service.review.lock().await;
     let mut lint = Lint::new(call.claim_rules().clone(), clock::now(), limit);
     let mut page = Page::first(PAGE);

@@ -29,6 +29,10 @@ const STREAM_PAGE: usize = 1_000;
 /// How many pages of a stream wait for a slow reader.
 const PAGES_AHEAD: usize = 1;
 
+/// What the descriptions of lists of records say.
+pub(super) const ABOUT: &str = "Filters add up. Without `limit` everything is answered, as a stream; with it a page, and `Link` \
+                                has the next one.";
+
 /// Something that can be listed page by page.
 pub(super) trait Listing: Send + Sync + 'static {
     /// Where the list is.
@@ -89,9 +93,6 @@ impl CursorKey for u64 {
         text.parse().ok()
     }
 }
-
-/// The parameters that every list takes.
-pub(super) const PAGING: [&str; 2] = ["limit", "cursor"];
 
 /// Answers with a list: a page when the query has a limit or there is a default one, and everything otherwise.
 pub(super) async fn answer<L: Listing>(

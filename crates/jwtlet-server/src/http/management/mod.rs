@@ -12,6 +12,7 @@ mod input;
 mod lint;
 mod list;
 mod mappings;
+mod parameters;
 mod path;
 mod policy;
 mod records;
@@ -19,15 +20,11 @@ mod revision;
 mod scopes;
 mod write;
 
-use std::sync::Arc;
-
 use axum::{
-    Router,
     extract::Request,
     http::StatusCode,
     middleware::{self, Next},
     response::Response,
-    routing::{delete, get, post},
 };
 use jwtlet_core::{
     audit::Action,
@@ -37,32 +34,70 @@ use tokio::task::JoinError;
 use tracing::info;
 
 use self::write::write;
-use super::{Service, error::Problem};
+use super::{
+    error::Problem,
+    openapi::{Routes, delete, get, post, put},
+};
 
 /// The routes below `/api/v1`.
-pub(super) fn router() -> Router<Arc<Service>> {
-    let mappings = get(mappings::list).post(write(WriteMappings, Action::CreateMapping, mappings::create));
-    let client = delete(write(WriteMappings, Action::DeleteMapping, mappings::delete_client));
-    let mapping = get(mappings::read)
-        .put(write(WriteMappings, Action::UpdateMapping, mappings::replace))
-        .delete(write(WriteMappings, Action::DeleteMapping, mappings::delete));
-    let scopes = get(scopes::list).post(write(WriteScopes, Action::CreateScope, scopes::create));
-    let scope = get(scopes::read)
-        .put(write(WriteScopes, Action::UpdateScope, scopes::replace))
-        .delete(write(WriteScopes, Action::DeleteScope, scopes::delete));
-    Router::new()
-        .route("/mappings", mappings)
-        .route("/mappings/{client}", client)
-        .route("/mappings/{client}/{context}", mapping)
-        .route("/scopes", scopes)
-        .route("/scopes/{scope}", scope)
-        .route("/audit", get(audit::list))
-        .route("/audit/verify", get(audit::verify))
-        .route("/policy/apply", post(write(Read, Action::ApplyPolicy, policy::apply)))
-        .route("/policy/export", get(policy::export))
-        .route("/explain", post(explain::answer))
-        .route("/lint", get(lint::answer))
-        .layer(middleware::from_fn(log_call))
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .add(
+            "/mappings",
+            [
+                get(mappings::list, mappings::describe_list()),
+                post(
+                    write(WriteMappings, Action::CreateMapping, mappings::create),
+                    mappings::describe_create(),
+                ),
+            ],
+        )
+        .add(
+            "/mappings/{client}",
+            [delete(
+                write(WriteMappings, Action::DeleteMapping, mappings::delete_client),
+                mappings::describe_delete_client(),
+            )],
+        )
+        .add(
+            "/mappings/{client}/{context}",
+            [
+                get(mappings::read, mappings::describe_read()),
+                put(
+                    write(WriteMappings, Action::UpdateMapping, mappings::replace),
+                    mappings::describe_replace(),
+                ),
+                delete(
+                    write(WriteMappings, Action::DeleteMapping, mappings::delete),
+                    mappings::describe_delete(),
+                ),
+            ],
+        )
+        .add(
+            "/scopes",
+            [
+                get(scopes::list, scopes::describe_list()),
+                post(write(WriteScopes, Action::CreateScope, scopes::create), scopes::describe_create()),
+            ],
+        )
+        .add(
+            "/scopes/{scope}",
+            [
+                get(scopes::read, scopes::describe_read()),
+                put(write(WriteScopes, Action::UpdateScope, scopes::replace), scopes::describe_replace()),
+                delete(write(WriteScopes, Action::DeleteScope, scopes::delete), scopes::describe_delete()),
+            ],
+        )
+        .add("/audit", [get(audit::list, audit::describe_list())])
+        .add("/audit/verify", [get(audit::verify, audit::describe_verify())])
+        .add(
+            "/policy/apply",
+            [post(write(Read, Action::ApplyPolicy, policy::apply), policy::describe_apply())],
+        )
+        .add("/policy/export", [get(policy::export, policy::describe_export())])
+        .add("/explain", [post(explain::answer, explain::describe())])
+        .add("/lint", [get(lint::answer, lint::describe())])
+        .around(|routes| routes.layer(middleware::from_fn(log_call)))
 }
 
 /// What becomes of a call whose task did not end: its panic is this call's, and otherwise the server is stopping.

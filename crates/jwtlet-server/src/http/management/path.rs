@@ -14,13 +14,14 @@ use jwtlet_core::{
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::http::{error::Problem, form, wording::fit};
+use super::parameters;
+use crate::http::{error::Problem, form, openapi::QueryParameter, wording::fit};
 
 /// What has to be escaped in a path segment and in a value of a query. Colons stay readable.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
 
 /// The most items of one page.
-const MAX_LIMIT: usize = 1_000;
+pub(super) const MAX_LIMIT: usize = 1_000;
 
 /// The decoded segments at the end of the path.
 fn last_segments<const N: usize>(uri: &Uri) -> Result<[String; N], Problem> {
@@ -100,7 +101,7 @@ fn escaped(text: &str) -> impl Display {
 }
 
 /// The parameter of a query that may be given several times.
-const LABEL: &str = "label";
+const LABEL: &str = parameters::LABEL.name;
 
 /// `key=value`, or a key alone.
 fn selector(text: &str) -> Result<LabelSelector, String> {
@@ -118,11 +119,12 @@ pub(super) struct Query<'a>(Vec<form::Pair<'a>>);
 impl<'a> Query<'a> {
     /// Reads the query, refusing parameters that are not among the known ones and, unlike at the token endpoint, taking
     /// empty ones for what they are: a list that ignores a filter shows more than was asked for.
-    pub(super) fn read(uri: &'a Uri, known: &[&str]) -> Result<Self, Problem> {
+    pub(super) fn read(uri: &'a Uri, known: &[QueryParameter]) -> Result<Self, Problem> {
         let parameters = form::pairs(uri.query().unwrap_or_default())
             .map_err(|error| Problem::bad_request(format!("the query: {error}")))?;
         for (i, (name, _)) in parameters.iter().enumerate() {
-            if !known.contains(&name.as_ref()) {
+            if known.iter().all(|known| known.name != name) {
+                let known: Vec<_> = known.iter().map(|known| known.name).collect();
                 let detail = format!("the query parameter {name} is not one of {}", known.join(", "));
                 return Err(Problem::bad_request(detail));
             }

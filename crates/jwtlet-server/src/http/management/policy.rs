@@ -14,23 +14,29 @@ use jwtlet_core::{
     audit::{AuditKey, Hash},
     change::Author,
     name::ApplyId,
-    role::Role::{WriteMappings, WriteScopes},
+    role::Role::{Read, WriteMappings, WriteScopes},
 };
 use serde::Serialize;
 use serde_json::Value;
 use tokio::task;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
     access::{Call, Reader},
-    documents::{self, ApplyBody, Documents},
+    documents::{self, ApplyBody, ApplyRequest, Documents},
     given_up, input,
+    parameters::{LABEL, OWNER},
     path::Query,
+    records::{MappingInput, ScopeInput},
     write,
 };
 use crate::{
     clock,
-    http::error::{DocumentError, Problem},
+    http::{
+        error::{DocumentError, Problem},
+        openapi::{Answer, Operation, QueryParameter, named},
+    },
 };
 
 /// Room for as many documents of the usual size.
@@ -39,20 +45,24 @@ const MAX_BODY_BYTES: usize = 2 * input::MAX_BODY_BYTES;
 /// The most conflicts that one answer tells.
 const MAX_ERRORS: usize = 100;
 
-#[derive(Serialize)]
+/// What was done, or would be.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Answer<'a> {
+struct Applied<'a> {
     /// What the audit records of the changes have; absent where there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     apply_id: Option<&'a ApplyId>,
     dry_run: bool,
+    /// The number of the last audit record when the plan was made.
     revision: u64,
     plan_digest: Hash,
     summary: Summary,
     changes: &'a [PlannedChange],
 }
 
-#[derive(Serialize)]
+/// How many records there are of which kind of change.
+#[derive(Serialize, ToSchema)]
 struct Summary {
     create: usize,
     change: usize,
@@ -70,6 +80,16 @@ impl Summary {
             unchanged: plan.unchanged,
         }
     }
+}
+
+pub(super) fn describe_apply() -> Operation {
+    let about = "In one transaction. Needs reading and both kinds of writing; a dry run only reading.";
+    Operation::new("applyPolicy", "Policy", "Makes the policy what documents say")
+        .about(about)
+        .for_role(Read)
+        .json("The documents, and what to do with them; at most 32 MiB.", named::<ApplyRequest>)
+        .refused([StatusCode::CONFLICT, StatusCode::PRECONDITION_FAILED])
+        .answers(StatusCode::OK, Answer::json("What was done, or would be.", named::<Applied<'_>>))
 }
 
 /// Whoever calls this may read. A plan shows what is there; making its changes needs the roles for both kinds too. A dry run
@@ -118,7 +138,7 @@ async fn plan(
             write::log_change(&author, change.audit_action(), &AuditKey::from(&change.key));
         }
     }
-    let answer = Answer {
+    let answer = Applied {
         apply_id: author.apply_id.as_ref().filter(|_| !plan.changes.is_empty()),
         dry_run,
         revision,
@@ -153,16 +173,29 @@ fn refusal(error: ApplyError, documents: &Documents) -> Problem {
     }
 }
 
-#[derive(Serialize)]
+/// Records as documents.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Export {
+    #[schema(value_type = Vec<MappingInput>)]
     resource_mappings: Vec<Value>,
+    #[schema(value_type = Vec<ScopeInput>)]
     scope_mappings: Vec<Value>,
+}
+
+const QUERY: [QueryParameter; 2] = [OWNER, LABEL];
+
+pub(super) fn describe_export() -> Operation {
+    Operation::new("exportPolicy", "Policy", "Gives the records as documents, all of one moment")
+        .about("400 when more than 20,000 records match.")
+        .for_role(Read)
+        .query(&QUERY)
+        .answers(StatusCode::OK, Answer::json("The documents, sorted by key.", named::<Export>))
 }
 
 /// As many as an apply takes: an export can be applied again.
 pub(super) async fn export(Reader(call): Reader) -> Result<Response, Problem> {
-    let filter = Query::read(&call.uri, &["owner", "label"])?.metadata()?;
+    let filter = Query::read(&call.uri, &QUERY)?.metadata()?;
     let _turn = call.service.apply.lock().await;
     let found = call.store().snapshot(&filter, MAX_DOCUMENTS + 1).await?;
     if found.mappings.len() + found.scopes.len() > MAX_DOCUMENTS {

@@ -23,17 +23,23 @@ use jwtlet_core::{
 use tokio::task;
 use tracing::{Instrument, Span, error, info, warn};
 
-use super::{access::Call, given_up, path, revision};
+use super::{
+    access::Call,
+    given_up,
+    parameters::{ENTITY_TAG, conditional},
+    path, revision,
+};
 use crate::{
     clock,
     http::{
         Service,
         entity_tag::{self, Tags},
         error::Problem,
+        openapi::{Answer, Operation, text_header},
     },
 };
 
-type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
+type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 /// Makes a route's handler of a function that writes: the caller needs the role, and what is refused is recorded as an
 /// attempt at this action.
@@ -41,7 +47,7 @@ pub(super) fn write<H, F>(
     role: Role,
     action: Action,
     handler: H,
-) -> impl Fn(State<Arc<Service>>, Request) -> Answer + Clone + Send + Sync + 'static
+) -> impl Fn(State<Arc<Service>>, Request) -> Answering + Clone + Send + Sync + 'static
 where
     H: Fn(Call, Body) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Response, Problem>> + Send + 'static,
@@ -227,4 +233,28 @@ pub(super) fn done(applied: &[Applied]) -> Response {
         }
         _ => StatusCode::NO_CONTENT.into_response(),
     }
+}
+
+/// An operation that creates records of one kind.
+pub(super) fn creates(operation: Operation) -> Operation {
+    let location =
+        text_header("Location", "Where the record is, if it came alone.").like("^/api/v1/").sometimes();
+    operation.refused([StatusCode::CONFLICT]).answers(
+        StatusCode::CREATED,
+        Answer::empty("All are created.").header(location).header(ENTITY_TAG.sometimes()),
+    )
+}
+
+/// An operation that replaces a record.
+pub(super) fn replaces(operation: Operation) -> Operation {
+    conditional(operation)
+        .refused([StatusCode::PRECONDITION_FAILED])
+        .answers(StatusCode::NO_CONTENT, Answer::empty("It is replaced.").header(ENTITY_TAG))
+}
+
+/// An operation that deletes a record.
+pub(super) fn deletes(operation: Operation) -> Operation {
+    conditional(operation)
+        .refused([StatusCode::PRECONDITION_FAILED])
+        .answers(StatusCode::NO_CONTENT, Answer::empty("It is not there any more."))
 }
