@@ -13,6 +13,7 @@ pub mod dev;
 mod http;
 pub mod logging;
 pub mod output;
+pub mod probe;
 mod serve;
 pub mod threads;
 

@@ -35,6 +35,7 @@ mod outages;
 mod paging;
 mod policy;
 mod postgres;
+mod probe;
 mod process;
 mod program;
 mod raw;
