@@ -9,8 +9,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import chart
 import manifests
+import yaml
 
-DEFAULT = [None, *chart.VALUE_SETS]
+# The last one is what the end-to-end tests install.
+EVERY_SET = [None, *chart.VALUE_SETS, chart.REPOSITORY / "e2e/values.yaml"]
 
 
 def name(file):
@@ -22,18 +24,18 @@ class EveryValueSet(unittest.TestCase):
         self.assertGreaterEqual(len(chart.VALUE_SETS), 5)
 
     def test_its_manifests_are_valid_restricted_and_without_secrets(self):
-        for file in DEFAULT:
+        for file in EVERY_SET:
             with self.subTest(name(file)):
                 self.assertEqual(manifests.complaints(chart.render(file=file)), [])
 
     def test_the_server_accepts_its_configuration(self):
-        for file in DEFAULT:
+        for file in EVERY_SET:
             with self.subTest(name(file)):
                 answer = chart.check_config(*chart.configuration(chart.render(file=file)))
                 self.assertIn("the configuration is good", answer)
 
     def test_all_kinds_of_resources_are_made_by_some(self):
-        kinds = {resource["kind"] for file in DEFAULT for resource in chart.render(file=file)}
+        kinds = {resource["kind"] for file in EVERY_SET for resource in chart.render(file=file)}
         wanted = """Certificate ClusterRole ClusterRoleBinding ConfigMap Deployment HorizontalPodAutoscaler Job NetworkPolicy
             PersistentVolumeClaim PodDisruptionBudget PrometheusRule Service ServiceAccount ServiceMonitor"""
         self.assertEqual(kinds, set(wanted.split()))
@@ -136,6 +138,21 @@ class TheManagementPort(unittest.TestCase):
         services = [r for r in chart.render() if r["kind"] == "Service"]
         ports = {s["metadata"]["name"]: [port["name"] for port in s["spec"]["ports"]] for s in services}
         self.assertEqual(ports, {"jwtlet": ["exchange"], "jwtlet-management": ["management"]})
+
+
+class Monitoring(unittest.TestCase):
+    def test_has_the_alerts_of_the_repository(self):
+        rule = chart.one(chart.render(file=chart.CHART / "ci/production-values.yaml"), "PrometheusRule")
+        alerts = yaml.safe_load((chart.REPOSITORY / "deploy/prometheus/alerts.yaml").read_text())
+        self.assertTrue(alerts["groups"][0]["rules"])
+        self.assertEqual(rule["spec"], alerts)
+
+    def test_scrapes_the_management_port_over_tls_when_there_is_tls(self):
+        monitor = chart.one(chart.render(file=chart.CHART / "ci/cert-manager-values.yaml"), "ServiceMonitor")
+        endpoint = monitor["spec"]["endpoints"][0]
+        self.assertEqual((endpoint["port"], endpoint["path"], endpoint["scheme"]), ("management", "/metrics", "https"))
+        names = chart.one(chart.render(file=chart.CHART / "ci/cert-manager-values.yaml"), "Certificate")["spec"]["dnsNames"]
+        self.assertIn(endpoint["tlsConfig"]["serverName"], names)
 
 
 class ThePolicyJob(unittest.TestCase):
