@@ -29,7 +29,7 @@ class Refused(Exception):
 
 def render(values: dict | None = None, file: pathlib.Path | None = None) -> list[dict]:
     """The resources of a release `jwtlet` in the namespace `identity`."""
-    command = [os.environ["HELM"], "template", "jwtlet", str(CHART), "--namespace", "identity", "--kube-version", "1.30.0"]
+    command = [os.environ["HELM"], "template", "jwtlet", str(CHART), "--namespace", "identity", "--kube-version", "1.27.0"]
     if file:
         command += ["--values", str(file)]
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as own:

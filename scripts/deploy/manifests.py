@@ -6,7 +6,9 @@ A manifest is a list of resources. Each check gives back its complaints, one sen
 from __future__ import annotations
 
 import collections.abc
+import re
 import sys
+import tomllib
 
 import schemas
 import yaml
@@ -111,21 +113,28 @@ def _is_credential(key: str, value: str) -> bool:
     return name in SECRET_WORDS[:-1] or name.endswith(("__token", "__storage_backend__url", "_password"))
 
 
-def termination(resource: dict, _: list[dict]) -> Complaints:
-    """A pod of the server has time for its pause and for what runs."""
+def termination(resource: dict, resources: list[dict]) -> Complaints:
+    """A pod of the server has time for its delay and for what runs."""
     pod = pod_of(resource)
     if resource["kind"] != "Deployment" or pod is None:
         return
+    texts = [other["data"]["config.toml"] for other in resources if "config.toml" in other.get("data", {})]
+    delays = [tomllib.loads(text).get("http", {}).get("shutdown_delay", "0s") for text in texts]
+    delay = min(map(seconds, delays), default=0)
     period = pod.get("terminationGracePeriodSeconds", 30)
+    if delay == 0:
+        yield "it stops listening while Services still send it requests"
+    elif period < max(map(seconds, delays)) + DRAIN_SECONDS:
+        yield f"{period} seconds are too few for a delay of {delay} and {DRAIN_SECONDS} to drain"
     for container in pod["containers"]:
-        pause = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds")
-        if pause is None:
-            yield "it stops listening while Services still send it requests"
-        elif period < pause + DRAIN_SECONDS:
-            yield f"{period} seconds are too few for a pause of {pause} and {DRAIN_SECONDS} to drain"
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             if "httpGet" not in container.get(probe, {}):
                 yield f"it has no {probe} that works without a shell"
+
+
+def seconds(time: str) -> int:
+    """A time as the configuration has it: "1m 30s"."""
+    return sum(int(n) * {"h": 3600, "m": 60, "s": 1}[unit] for n, unit in re.findall(r"(\d+) *([hms])", time))
 
 
 def review_rights(resource: dict, _: list[dict]) -> Complaints:

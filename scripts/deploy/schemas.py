@@ -14,7 +14,7 @@ import kubernetes_validate
 import referencing
 
 # The oldest release that the chart supports, and the newest that has schemas.
-KUBERNETES_VERSIONS = ("1.30.0", "1.37.0")
+KUBERNETES_VERSIONS = ("1.27.0", "1.37.0")
 
 
 class UnknownKind(Exception):

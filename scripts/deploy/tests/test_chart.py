@@ -101,6 +101,16 @@ class EveryKeyOfTheConfiguration(unittest.TestCase):
         self.assertNotEqual(pods({}), pods({"config": {"token": {"token_ttl_secs": 60}}}))
 
 
+class Stopping(unittest.TestCase):
+    def test_has_time_for_the_delay_and_for_what_runs(self):
+        def period(values):
+            return manifests.pod_of(chart.one(chart.render(values), "Deployment"))["terminationGracePeriodSeconds"]
+
+        self.assertEqual(period({}), 10 + 30 + 5)
+        self.assertEqual(period({"drain": {"delaySeconds": 60}}), 60 + 30 + 5)
+        self.assertEqual(period({"config": {"http": {"shutdown_delay": "1m 30s"}}}), 90 + 30 + 5)
+
+
 class WhatCannotWork(unittest.TestCase):
     def assert_refused(self, values, reason):
         with self.assertRaisesRegex(chart.Refused, reason):

@@ -70,7 +70,9 @@ class ABrokenManifest(unittest.TestCase):
 
     def test_whose_pods_are_killed_while_they_drain_fails(self):
         self.in_pod(lambda pod: pod.update(terminationGracePeriodSeconds=30), "too few")
-        self.in_container(lambda c: c.pop("lifecycle"), "stops listening while")
+        delay = '"shutdown_delay" = "10s"'
+        without = lambda c: c["data"].update({"config.toml": c["data"]["config.toml"].replace(delay, "")})
+        self.assert_found("ConfigMap", without, "stops listening while")
         self.in_container(lambda c: c.update(livenessProbe={"exec": {"command": ["sh"]}}), "no livenessProbe")
 
     def test_that_grants_more_than_token_reviews_fails(self):

@@ -1,6 +1,7 @@
 //! The probe of a container without a shell: the binary asks its own server.
 
 use crate::{
+    certificates::Authority,
     fleet::client,
     program::{Neighbours, Program, address, ready},
 };
@@ -58,4 +59,21 @@ async fn a_probe_without_a_server_fails_and_names_the_address() {
     assert!(status == 1 && message.starts_with("the server at http://127.0.0.1:"), "{message}");
     let (status, message) = probe(&[&neighbours.config(0, 0)], &[]).await;
     assert_eq!((status, &*message), (1, "token_exchange_port is 0: a probe needs a port that is known\n"));
+}
+
+#[tokio::test]
+async fn a_server_with_tls_is_probed_without_trust_in_its_certificate() {
+    let neighbours = Neighbours::start().await;
+    let pair = Authority::new().server();
+    neighbours.write("tls.crt", &pair.certificate);
+    neighbours.write("tls.key", &pair.key);
+    let files = neighbours.files.path().display();
+    let (certificate, key) = (format!("{files}/tls.crt"), format!("{files}/tls.key"));
+    let variables = [("JWTLET__TLS__CERT_FILE", &*certificate), ("JWTLET__TLS__KEY_FILE", &*key)];
+    let program = Program::start(Program::command().arg(neighbours.config(0, 0)).envs(variables));
+    let exchange = address(&program, "exchange").await;
+    let config = neighbours.config(exchange.rsplit_once(':').unwrap().1.parse().unwrap(), 0);
+    assert_eq!(probe(&[&config], &variables).await, (0, String::new()));
+    let (status, message) = probe(&[&config], &[]).await;
+    assert!(status == 1 && message.contains("does not answer"), "{message}");
 }

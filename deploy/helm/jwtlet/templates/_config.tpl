@@ -20,6 +20,7 @@ something, `config` wins.
 {{- $host := include "jwtlet.host" (dict "name" (include "jwtlet.fullname" .) "context" .) }}
 {{- $derived := dict
       "issuer" (printf "%s://%s:%s" (include "jwtlet.scheme" .) $host (include "jwtlet.exchangePort" .))
+      "http" (dict "shutdown_delay" (printf "%ds" (int .Values.drain.delaySeconds)))
       "vault" (include "jwtlet.vaultConfig" . | fromJson)
       "storage_backend" (include "jwtlet.storageConfig" . | fromJson)
 }}

@@ -16,10 +16,21 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
-{{- /* Why the termination period fits: the pause, in which Services forget the pod; the 30 seconds in which the server
-finishes what runs; and some to spare. */ -}}
+{{- /* A time as the configuration has it ("1m 30s"), in seconds. */ -}}
+{{- define "jwtlet.seconds" -}}
+{{- $seconds := 0 }}
+{{- range regexFindAll "[0-9]+ *[hms]" . -1 }}
+{{- $unit := dict "h" 3600 "m" 60 "s" 1 }}
+{{- $seconds = add $seconds (mul (regexFind "[0-9]+" . | int) (get $unit (regexFind "[hms]" .))) }}
+{{- end }}
+{{- $seconds }}
+{{- end }}
+
+{{- /* Why the termination period fits: the delay, in which Services forget the pod while it still answers; the 30
+seconds in which the server finishes what runs; and some to spare. */ -}}
 {{- define "jwtlet.terminationGracePeriodSeconds" -}}
-{{ add (int .Values.drain.pauseSeconds) 30 5 }}
+{{- $config := include "jwtlet.config" . | fromJson }}
+{{- add (include "jwtlet.seconds" $config.http.shutdown_delay | int) 30 5 }}
 {{- end }}
 
 {{- define "jwtlet.vaultAgentAnnotations" -}}
