@@ -58,9 +58,10 @@ fn main() -> ExitCode {
     match cli.command {
         None => run(cli.config.or_else(file_from_environment).as_deref()),
         Some(Command::CheckConfig { file }) => check_config(&file),
-        Some(Command::Probe { ready, config }) => {
-            on_threads(Some(NonZero::MIN), ask(config.or_else(file_from_environment).as_deref(), ready))
-        }
+        Some(Command::Probe { ready, config }) => on_threads(
+            Some(NonZero::<usize>::MIN),
+            ask(config.or_else(file_from_environment).as_deref(), ready),
+        ),
         #[cfg(feature = "dev")]
         Some(Command::Dev(options)) => {
             on_threads(None, async { jwtlet_server::dev::run(options, stop_on_signal()).await })
