@@ -14,6 +14,7 @@ mod http;
 pub mod logging;
 pub mod metrics;
 pub mod output;
+pub mod probe;
 mod serve;
 pub mod threads;
 

@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use jwtlet_core::upstream::chain;
-use jwtlet_server::{App, Config, config::ConfigError, descriptors, logging, output, threads};
+use jwtlet_server::{App, Config, config::ConfigError, descriptors, logging, output, probe::probe, threads};
 use mimalloc::MiMalloc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -37,6 +37,15 @@ enum Command {
         /// The configuration, a TOML file.
         file: PathBuf,
     },
+    /// Asks the server that runs on this host with the same configuration whether it is live; status 0 means yes. For the
+    /// health check of a container that has no shell.
+    Probe {
+        /// Asks whether an exchange would succeed instead, which needs Kubernetes, Vault and the store.
+        #[arg(long)]
+        ready: bool,
+        /// The configuration of the server; without it, the one that `JWTLET_CONFIG_FILE` names.
+        config: Option<PathBuf>,
+    },
     /// Starts a Kubernetes and a Vault of its own, exchanges a token and shows how. Not for production.
     #[cfg(feature = "dev")]
     Dev(jwtlet_server::dev::Options),
@@ -49,6 +58,10 @@ fn main() -> ExitCode {
     match cli.command {
         None => run(cli.config.or_else(file_from_environment).as_deref()),
         Some(Command::CheckConfig { file }) => check_config(&file),
+        Some(Command::Probe { ready, config }) => on_threads(
+            Some(NonZero::<usize>::MIN),
+            ask(config.or_else(file_from_environment).as_deref(), ready),
+        ),
         #[cfg(feature = "dev")]
         Some(Command::Dev(options)) => {
             on_threads(None, async { jwtlet_server::dev::run(options, stop_on_signal()).await })
@@ -87,6 +100,23 @@ fn check_config(file: &Path) -> ExitCode {
         }
         Err(error) => {
             eprintln!("{}: {error}", file.display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn ask(file: Option<&Path>, ready: bool) -> ExitCode {
+    let config = match load(file) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match probe(&config, ready).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", chain(&error));
             ExitCode::FAILURE
         }
     }

@@ -36,6 +36,7 @@ mod outages;
 mod paging;
 mod policy;
 mod postgres;
+mod probe;
 mod process;
 mod program;
 mod raw;

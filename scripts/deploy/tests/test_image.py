@@ -1,0 +1,99 @@
+"""The checks of the image find what is wrong with it."""
+
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import image
+
+GOOD = (image.REPOSITORY / "Dockerfile").read_text()
+
+
+class TheDockerfile(unittest.TestCase):
+    def assert_found(self, old, new, complaint):
+        self.assertIn(old, GOOD)
+        found = image.dockerfile(GOOD.replace(old, new))
+        self.assertTrue(any(complaint in line for line in found), f"{complaint!r} is not in {found}")
+
+    def test_has_no_complaints(self):
+        self.assertEqual(image.dockerfile(GOOD), [])
+
+    def test_with_another_base_or_user_fails(self):
+        self.assert_found(f"FROM {image.BASE}", "FROM debian:12", "the base is not")
+        self.assert_found("USER 65532:65532", "USER nonroot", "the user is not")
+        self.assert_found("USER 65532:65532\n", "", "the user is not")
+
+    def test_with_a_shell_fails(self):
+        self.assert_found('ENTRYPOINT ["/usr/local/bin/jwtlet-server"]', "ENTRYPOINT jwtlet-server", "ENTRYPOINT is not")
+        self.assert_found('CMD ["/usr/local/bin/jwtlet-server", "probe"]', "CMD curl localhost", "HEALTHCHECK is not")
+        self.assert_found("STOPSIGNAL SIGTERM", "RUN true", "RUN in the stage")
+
+    def test_with_a_secret_without_a_label_or_without_its_ports_fails(self):
+        self.assert_found("STOPSIGNAL SIGTERM", "ENV VAULT_TOKEN=x", "looks like a secret")
+        self.assert_found("org.opencontainers.image.revision=", "revision=", "image.revision is missing")
+        self.assert_found("EXPOSE 8080 8081", "EXPOSE 8080", "does not expose")
+
+
+class TheLayout(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.TemporaryDirectory()
+        self.image = pathlib.Path(self.directory.name)
+        for name, mode in image.FILES.items():
+            file = self.image / "root" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+            file.chmod(mode)
+        (self.image / "data").mkdir()
+
+    def tearDown(self):
+        self.directory.cleanup()
+
+    def test_as_it_should_be_has_no_complaints(self):
+        self.assertEqual(image.layout(self.image), [])
+
+    def test_with_another_file_fails(self):
+        (self.image / "root/bin").mkdir()
+        (self.image / "root/bin/sh").touch()
+        self.assertIn("/bin/sh", image.layout(self.image)[0])
+
+    def test_with_a_file_of_the_wrong_mode_or_without_one_fails(self):
+        (self.image / "root/usr/local/bin/jwtlet").chmod(0o4755)
+        self.assertIn("mode 4755", image.layout(self.image)[0])
+        (self.image / "root/usr/share/doc/jwtlet/LICENSE").unlink()
+        self.assertIn("/usr/share/doc/jwtlet/LICENSE is missing", image.layout(self.image))
+
+
+class AProgram(unittest.TestCase):
+    def build(self, *arguments):
+        self.directory = tempfile.TemporaryDirectory()
+        self.addCleanup(self.directory.cleanup)
+        program = pathlib.Path(self.directory.name, "program")
+        source = "int main() { return 0; }"
+        subprocess.run(["cc", "-x", "c", "-", "-o", program, *arguments], input=source, text=True, check=True)
+        return image.linking(program)
+
+    def test_with_all_protections_has_no_complaints(self):
+        self.assertEqual(self.build("-pie", "-fPIE", "-Wl,-z,relro,-z,now"), [])
+
+    def test_without_protections_fails(self):
+        found = self.build("-no-pie", "-Wl,-z,norelro", "-Wl,-z,execstack")
+        self.assertEqual([line.removeprefix("program ") for line in found], ["is not position-independent", "its relocations can be written to", "its stack is executable"])
+
+    def test_that_looks_elsewhere_or_needs_what_the_base_lacks_fails(self):
+        self.assertEqual(self.build("-pie", "-fPIE", "-Wl,-z,relro,-z,now,-rpath,/opt"), ["program looks for libraries in a place of its own"])
+        shared = pathlib.Path(self.directory.name, "libother.so")
+        subprocess.run(["cc", "-shared", "-x", "c", "-", "-o", shared, "-Wl,-soname,libother.so"], input="", text=True, check=True)
+        kept = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, kept)
+        shutil.copy(shared, kept / "libother.so")
+        found = self.build("-pie", "-fPIE", "-Wl,-z,relro,-z,now", "-Wl,--no-as-needed", f"-L{kept}", "-lother")
+        self.assertEqual(found, ["program needs libother.so"])
+
+
+if __name__ == "__main__":
+    unittest.main()
