@@ -8,7 +8,11 @@ mod discovery;
 mod docs;
 mod entity_tag;
 mod error;
+#[cfg(test)]
+mod error_reference;
 mod form;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod management;
 mod metrics;
 mod oauth;
