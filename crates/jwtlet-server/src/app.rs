@@ -14,8 +14,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    admission::Admission,
     config::{Config, HttpConfig},
     http::{self, Service},
+    limits::{Limiter, Sources},
     serve::{Certificate, Lifecycle, Server, Timeouts, Tls},
     threads::ManagementThread,
 };
@@ -87,7 +89,8 @@ impl App {
             ttl_secs: config.token.ttl_secs,
             claim_rules: config.token.claim_rules,
         };
-        let verifier = KubernetesVerifier::new(config.kubernetes);
+        let clients = config.limits.client.map(Limiter::new);
+        let verifier = Admission::new(KubernetesVerifier::new(config.kubernetes), clients);
         let signer = VaultSigner::new(&config.vault);
         let store = Store::open(config.storage);
         let lifecycle = Arc::<Lifecycle>::default();
@@ -98,6 +101,7 @@ impl App {
             review: Mutex::default(),
             apply: Mutex::default(),
             lifecycle: Arc::clone(&lifecycle),
+            sources: config.limits.source.map(|rate| Arc::new(Sources::new(rate, config.limits.proxies))),
         });
         info!(address = %exchange.address, "the exchange API is bound");
         info!(address = %management.address, "the management API is bound");
@@ -126,7 +130,7 @@ impl App {
         let management = self.server(certificate(Tls::management));
         let mut background = JoinSet::new();
         let service = Arc::clone(&self.service);
-        background.spawn(async move { service.exchange.verifier().monitor().await });
+        background.spawn(async move { service.exchange.verifier().kubernetes().monitor().await });
         let service = Arc::clone(&self.service);
         background.spawn(async move { service.exchange.signer().run().await });
         let service = Arc::clone(&self.service);
@@ -138,11 +142,14 @@ impl App {
 
         let mut servers = JoinSet::new();
         let api = http::exchange_api(Arc::clone(&self.service));
-        servers.spawn(exchange.run(self.exchange.socket, move |request, _| api.clone().answer(request)));
+        servers.spawn(
+            exchange.run(self.exchange.socket, move |request, peer| api.clone().answer(request, peer.ip())),
+        );
         let api = http::management_api(self.service);
         let thread = ManagementThread::start().map_err(AppError::Serve)?;
         servers.spawn_on(
-            management.run(self.management.socket, move |request, _| api.clone().answer(request)),
+            management
+                .run(self.management.socket, move |request, peer| api.clone().answer(request, peer.ip())),
             thread.handle(),
         );
         let mut outcome = Ok(());

@@ -8,6 +8,7 @@ use std::{
     any::Any,
     convert::Infallible,
     future::poll_fn,
+    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
@@ -19,12 +20,19 @@ use axum::{
     body::{Bytes, HttpBody},
     extract::Request,
     http::{HeaderValue, header},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use tower::Service as _;
 use tracing::{debug, info_span};
 
-use super::{Service, oauth, request_id::RequestId, wording::fit};
+use super::{
+    Service,
+    error::{OAuthError, Problem, SOURCE_LIMIT},
+    oauth, probe,
+    request_id::RequestId,
+    wording::fit,
+};
+use crate::limits::{Sources, TooMany};
 
 /// Makes the answer to a request whose handler panicked.
 pub(crate) type OnPanic = fn(Box<dyn Any + Send>) -> Response;
@@ -37,11 +45,12 @@ pub(crate) struct Api {
     exchanges: Option<Arc<Service>>,
     panicked: OnPanic,
     product: Option<HeaderValue>,
+    sources: Option<Arc<Sources>>,
 }
 
 impl Api {
     pub(super) fn new(router: Router, exchanges: Option<Arc<Service>>, panicked: OnPanic) -> Self {
-        Self { router, exchanges, panicked, product: None }
+        Self { router, exchanges, panicked, product: None, sources: None }
     }
 
     /// With a `Server` header in every answer.
@@ -49,19 +58,35 @@ impl Api {
         Self { product: Some(product), ..self }
     }
 
-    /// Answers one request.
+    /// With a limit for each source.
+    pub(super) fn limited(self, sources: Option<Arc<Sources>>) -> Self {
+        Self { sources, ..self }
+    }
+
+    /// Answers one request of this peer.
     ///
     /// # Errors
     /// None; the type is what a server asks for.
-    pub(crate) async fn answer<B>(mut self, mut request: Request<B>) -> Result<Response, Infallible>
+    pub(crate) async fn answer<B>(
+        mut self,
+        mut request: Request<B>,
+        peer: IpAddr,
+    ) -> Result<Response, Infallible>
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let id = RequestId::of(request.headers());
         let span = info_span!("request", id = id.as_str(), method = %request.method(), path = %fit(request.uri().path()));
+        let admitted = self.sources.as_ref().map_or(Ok(()), |sources| admit(sources, &request, peer));
         let routed = {
             // Pinned here and not handed on by value: each function that takes a future keeps room for it twice.
             let mut routing = pin!(async {
+                if let Err(limit) = admitted {
+                    return Ok(refuse(
+                        limit,
+                        self.exchanges.is_some() && request.uri().path() == oauth::PATH,
+                    ));
+                }
                 match self.exchanges {
                     Some(service) if oauth::is_exchange(&request) => Ok(oauth::token(service, request).await),
                     _ => {
@@ -82,6 +107,20 @@ impl Api {
     }
 }
 
+/// Counts a request of this peer, unless it is a probe.
+fn admit<B>(sources: &Sources, request: &Request<B>, peer: IpAddr) -> Result<(), TooMany> {
+    if probe::is_probe(request.uri().path()) { Ok(()) } else { sources.admit(peer, request.headers()) }
+}
+
+fn refuse(TooMany { retry_after }: TooMany, is_token_endpoint: bool) -> Response {
+    debug!("a source asks too often");
+    if is_token_endpoint {
+        OAuthError::too_many(SOURCE_LIMIT, retry_after).into_response()
+    } else {
+        Problem::too_many(SOURCE_LIMIT, retry_after).into_response()
+    }
+}
+
 /// What a poll came to, or what it panicked with. The future is not to be polled again after a panic.
 fn caught<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<Result<T, Box<dyn Any + Send>>> {
     catch_unwind(AssertUnwindSafe(poll)).map_or_else(|panic| Poll::Ready(Err(panic)), |poll| poll.map(Ok))
@@ -89,7 +128,7 @@ fn caught<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<Result<T, Box<dyn Any + Sen
 
 #[cfg(test)]
 mod tests {
-    use axum::{body::Body, http::StatusCode, response::IntoResponse, routing::get};
+    use axum::{body::Body, http::StatusCode, routing::get};
 
     use super::*;
 
@@ -103,7 +142,7 @@ mod tests {
         let api = Api::new(router, None, |_| StatusCode::INTERNAL_SERVER_ERROR.into_response());
         let mut request = Request::new(Body::empty());
         request.headers_mut().insert("x-request-id", HeaderValue::from_static("abc"));
-        let response = api.answer(request).await.unwrap();
+        let response = api.answer(request, IpAddr::from([127, 0, 0, 1])).await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()["x-request-id"], "abc");
     }

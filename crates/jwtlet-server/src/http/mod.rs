@@ -22,19 +22,18 @@ use axum::{
     routing::{any, get},
 };
 use jwtlet_core::{Audience, ClientIdentifier, Exchange, role::Role};
-use jwtlet_kubernetes::KubernetesVerifier;
 use jwtlet_store::Store;
 use jwtlet_vault::VaultSigner;
 use tokio::sync::Mutex;
 
 use self::api::Api;
 use self::error::Problem;
-use crate::serve::Lifecycle;
+use crate::{admission::Admission, limits::Sources, serve::Lifecycle};
 
 /// What the handlers of both APIs share.
 #[derive(Debug)]
 pub(crate) struct Service {
-    pub(crate) exchange: Exchange<KubernetesVerifier, Store, VaultSigner>,
+    pub(crate) exchange: Exchange<Admission, Store, VaultSigner>,
     pub(crate) management_audience: Audience,
     pub(crate) roles: BTreeMap<ClientIdentifier, Vec<Role>>,
     /// Held by a review of the whole policy: each takes memory, so they take turns.
@@ -43,6 +42,8 @@ pub(crate) struct Service {
     pub(crate) apply: Mutex<()>,
     /// How far the server is on its way to its end.
     pub(crate) lifecycle: Arc<Lifecycle>,
+    /// Counts requests before anything is verified; `None` counts none.
+    pub(crate) sources: Option<Arc<Sources>>,
 }
 
 /// What the management API says in `Server`, so that the administration command knows whom it talks to. The exchange API
@@ -55,15 +56,16 @@ pub(crate) fn exchange_api(service: Arc<Service>) -> Api {
         .route(oauth::PATH, any(oauth::method_not_allowed))
         .merge(discovery::router(&service.exchange.profile().issuer))
         .route("/readyz", get(probe::ready));
-    let exchanges = Some(Arc::clone(&service));
-    Api::new(finish(router, service), exchanges, error::exchange_panicked)
+    let (exchanges, sources) = (Some(Arc::clone(&service)), service.sources.clone());
+    Api::new(finish(router, service), exchanges, error::exchange_panicked).limited(sources)
 }
 
 /// The management API below `/api/v1`, and probes.
 pub(crate) fn management_api(service: Arc<Service>) -> Api {
     let router =
         Router::new().nest("/api/v1", management::router()).route("/readyz", get(probe::ready_with_reasons));
-    Api::new(finish(router, service), None, error::management_panicked).named(PRODUCT)
+    let sources = service.sources.clone();
+    Api::new(finish(router, service), None, error::management_panicked).named(PRODUCT).limited(sources)
 }
 
 fn finish(router: Router<Arc<Service>>, service: Arc<Service>) -> Router {

@@ -11,6 +11,11 @@ use jwtlet_core::{PolicyStore, Signer, SubjectVerifier, health::Health, upstream
 
 use super::Service;
 
+/// The paths of probes, which no limit may refuse: an orchestrator would restart what is only busy.
+pub(super) fn is_probe(path: &str) -> bool {
+    matches!(path, "/health" | "/livez" | "/readyz")
+}
+
 /// The process runs.
 pub(crate) async fn live() -> Response {
     text(StatusCode::OK, "ok\n".to_owned())

@@ -38,6 +38,7 @@ mod postgres;
 mod probe;
 mod process;
 mod program;
+mod rate_limits;
 mod raw;
 mod recovery;
 mod refusals;
