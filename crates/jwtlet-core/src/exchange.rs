@@ -76,6 +76,14 @@ pub enum ExchangeError {
     /// The subject token is not good.
     #[error("subject_token {0}")]
     Rejected(Rejection),
+    /// The caller is known, and asks too often.
+    #[error("more requests than one client may make")]
+    Limited {
+        /// Who asked.
+        subject: Subject,
+        /// When to come back, in seconds.
+        retry_after: u64,
+    },
     /// The policy refuses.
     #[error("{refusal}")]
     Refused {
@@ -93,6 +101,7 @@ impl From<VerifyError> for ExchangeError {
     fn from(error: VerifyError) -> Self {
         match error {
             VerifyError::Rejected(rejection) => Self::Rejected(rejection),
+            VerifyError::Limited { subject, retry_after } => Self::Limited { subject, retry_after },
             VerifyError::Upstream(error) => Self::Upstream(error),
         }
     }

@@ -59,6 +59,14 @@ pub enum VerifyError {
     /// The token is not good: the caller's fault.
     #[error("the token {0}")]
     Rejected(Rejection),
+    /// The token is good, and its holder asks too often.
+    #[error("{} asks too often", .subject.identity)]
+    Limited {
+        /// Who asks.
+        subject: Subject,
+        /// When to come back, in seconds.
+        retry_after: u64,
+    },
     /// The token could not be checked: ours.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),

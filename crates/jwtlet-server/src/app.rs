@@ -14,8 +14,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    admission::Admission,
     config::{Config, HttpConfig},
     http::{self, Service},
+    limits::{Limiter, Sources},
     metrics::Metrics,
     serve::{Certificate, Lifecycle, Server, Timeouts, Tls},
     threads::ManagementThread,
@@ -109,7 +111,7 @@ impl App {
         let management = self.server(certificate(Tls::management));
         let mut background = JoinSet::new();
         let service = Arc::clone(&self.service);
-        background.spawn(async move { service.exchange.verifier().monitor().await });
+        background.spawn(async move { service.exchange.verifier().kubernetes().monitor().await });
         let service = Arc::clone(&self.service);
         background.spawn(async move { service.exchange.signer().run().await });
         let service = Arc::clone(&self.service);
@@ -121,11 +123,14 @@ impl App {
 
         let mut servers = JoinSet::new();
         let api = http::exchange_api(Arc::clone(&self.service));
-        servers.spawn(exchange.run(self.exchange.socket, move |request, _| api.clone().answer(request)));
+        servers.spawn(
+            exchange.run(self.exchange.socket, move |request, peer| api.clone().answer(request, peer.ip())),
+        );
         let api = http::management_api(self.service);
         let thread = ManagementThread::start().map_err(AppError::Serve)?;
         servers.spawn_on(
-            management.run(self.management.socket, move |request, _| api.clone().answer(request)),
+            management
+                .run(self.management.socket, move |request, peer| api.clone().answer(request, peer.ip())),
             thread.handle(),
         );
         let mut outcome = Ok(());
@@ -166,7 +171,8 @@ fn compose(config: Config, own_issuer: String) -> Service {
         ttl_secs: config.token.ttl_secs,
         claim_rules: config.token.claim_rules,
     };
-    let verifier = KubernetesVerifier::new(config.kubernetes);
+    let clients = config.limits.client.map(Limiter::new);
+    let verifier = Admission::new(KubernetesVerifier::new(config.kubernetes), clients);
     let signer = VaultSigner::new(&config.vault);
     let store = Store::open(config.storage);
     Service {
@@ -177,6 +183,7 @@ fn compose(config: Config, own_issuer: String) -> Service {
         apply: Mutex::default(),
         lifecycle: Arc::default(),
         metrics: Metrics::default(),
+        sources: config.limits.source.map(|rate| Arc::new(Sources::new(rate, config.limits.proxies))),
     }
 }
 

@@ -4,6 +4,7 @@
 //! between the protocol and the rules of `jwtlet-core`. The rest is small: logging, the clock, and (with the feature
 //! `dev`) a development mode that brings its own Kubernetes and Vault.
 
+mod admission;
 pub mod app;
 mod clock;
 pub mod config;
@@ -11,6 +12,7 @@ pub mod descriptors;
 #[cfg(feature = "dev")]
 pub mod dev;
 mod http;
+pub mod limits;
 pub mod logging;
 pub mod metrics;
 pub mod output;

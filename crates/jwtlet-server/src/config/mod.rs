@@ -4,6 +4,7 @@
 
 mod check;
 mod http;
+mod limits;
 mod reader;
 mod source;
 mod storage;
@@ -17,6 +18,7 @@ use jwtlet_vault::{KubernetesLogin, LARGEST_BATCH, VaultAuth, VaultSettings};
 use secrecy::SecretString;
 
 pub use http::{HttpConfig, TlsConfig};
+pub use limits::LimitsConfig;
 pub use reader::Problem;
 use reader::Reader;
 
@@ -39,6 +41,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// How both ports treat their clients.
     pub http: HttpConfig,
+    /// How often somebody may ask.
+    pub limits: LimitsConfig,
     /// The certificates of both ports; `None` serves in clear text.
     pub tls: Option<TlsConfig>,
     /// How subject tokens are verified.
@@ -175,6 +179,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let log_format =
         reader.with_default("log_format", LogFormat::Text, |given| given.parse(check::log_format));
     let http = http::read(reader);
+    let limits = limits::read(reader);
     let tls = http::read_tls(reader);
     let storage = storage::read(reader, &mut warnings);
 
@@ -225,6 +230,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
         management_port,
         log_format,
         http,
+        limits,
         tls,
         kubernetes,
         cluster_issuer,

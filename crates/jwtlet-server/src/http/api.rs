@@ -8,6 +8,7 @@ use std::{
     any::Any,
     convert::Infallible,
     future::poll_fn,
+    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
@@ -19,7 +20,7 @@ use axum::{
     body::{Bytes, HttpBody},
     extract::Request,
     http::{HeaderMap, HeaderValue, Method, header},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use jwtlet_upstream::trace;
 use opentelemetry::trace::TraceContextExt;
@@ -31,8 +32,17 @@ use tracing::{
 };
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::{Service, oauth, request_id::RequestId, wording::fit};
-use crate::metrics::{ApiName, NO_ROUTE, Reason};
+use super::{
+    Service,
+    error::{OAuthError, Problem, SOURCE_LIMIT},
+    oauth, probe,
+    request_id::RequestId,
+    wording::fit,
+};
+use crate::{
+    limits::{Sources, TooMany},
+    metrics::{ApiName, NO_ROUTE, Reason},
+};
 
 /// Makes the answer to a request whose handler panicked.
 pub(crate) type OnPanic = fn(Box<dyn Any + Send>) -> Response;
@@ -45,11 +55,12 @@ pub(crate) struct Api {
     service: Arc<Service>,
     panicked: OnPanic,
     product: Option<HeaderValue>,
+    sources: Option<Arc<Sources>>,
 }
 
 impl Api {
     pub(super) fn new(name: ApiName, router: Router, service: Arc<Service>, panicked: OnPanic) -> Self {
-        Self { router, name, service, panicked, product: None }
+        Self { router, name, service, panicked, product: None, sources: None }
     }
 
     /// With a `Server` header in every answer.
@@ -57,11 +68,20 @@ impl Api {
         Self { product: Some(product), ..self }
     }
 
-    /// Answers one request.
+    /// With a limit for each source.
+    pub(super) fn limited(self, sources: Option<Arc<Sources>>) -> Self {
+        Self { sources, ..self }
+    }
+
+    /// Answers one request of this peer.
     ///
     /// # Errors
     /// None; the type is what a server asks for.
-    pub(crate) async fn answer<B>(mut self, mut request: Request<B>) -> Result<Response, Infallible>
+    pub(crate) async fn answer<B>(
+        mut self,
+        mut request: Request<B>,
+        peer: IpAddr,
+    ) -> Result<Response, Infallible>
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
@@ -79,9 +99,13 @@ impl Api {
         if !span.is_disabled() {
             join_trace(&span, request.headers());
         }
+        let admitted = self.sources.as_ref().map_or(Ok(()), |sources| admit(sources, &request, peer));
         let routed = {
             // Pinned here and not handed on by value: each function that takes a future keeps room for it twice.
             let mut routing = pin!(async {
+                if let Err(limit) = admitted {
+                    return Ok(self.refuse(limit, request.uri().path() == oauth::PATH));
+                }
                 if self.name == ApiName::Exchange && oauth::is_exchange(&request) {
                     return Ok(oauth::token(&self.service, request).await);
                 }
@@ -98,6 +122,17 @@ impl Api {
             response.headers_mut().insert(header::SERVER, product);
         }
         Ok(response)
+    }
+
+    /// The answer to a source that asks too often.
+    fn refuse(&self, TooMany { retry_after }: TooMany, is_token_path: bool) -> Response {
+        debug!("a source asks too often");
+        if self.name == ApiName::Exchange && is_token_path {
+            self.service.metrics.exchanged(Reason::Limited);
+            OAuthError::too_many(SOURCE_LIMIT, retry_after).into_response()
+        } else {
+            Problem::too_many(SOURCE_LIMIT, retry_after).into_response()
+        }
     }
 
     /// The answer to a request whose handler panicked.
@@ -124,6 +159,11 @@ fn join_trace(span: &Span, headers: &HeaderMap) {
     span.record("trace_id", field::display(context.span().span_context().trace_id()));
 }
 
+/// Counts a request of this peer, unless it is a probe.
+fn admit<B>(sources: &Sources, request: &Request<B>, peer: IpAddr) -> Result<(), TooMany> {
+    if probe::is_probe(request.uri().path()) { Ok(()) } else { sources.admit(peer, request.headers()) }
+}
+
 /// What a poll came to, or what it panicked with. The future is not to be polled again after a panic.
 fn caught<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<Result<T, Box<dyn Any + Send>>> {
     catch_unwind(AssertUnwindSafe(poll)).map_or_else(|panic| Poll::Ready(Err(panic)), |poll| poll.map(Ok))
@@ -131,7 +171,7 @@ fn caught<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<Result<T, Box<dyn Any + Sen
 
 #[cfg(test)]
 mod tests {
-    use axum::{body::Body, http::StatusCode, response::IntoResponse, routing::get};
+    use axum::{body::Body, http::StatusCode, routing::get};
     use jiff::Timestamp;
 
     use super::*;
@@ -149,7 +189,7 @@ mod tests {
         let api = Api::new(ApiName::Management, router, Arc::clone(&service), panicked);
         let mut request = Request::new(Body::empty());
         request.headers_mut().insert("x-request-id", HeaderValue::from_static("abc"));
-        let response = api.answer(request).await.unwrap();
+        let response = api.answer(request, IpAddr::from([127, 0, 0, 1])).await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()["x-request-id"], "abc");
         let page = page(&service, Timestamp::UNIX_EPOCH, Format::Plain).unwrap();

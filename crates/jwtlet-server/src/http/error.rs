@@ -22,6 +22,12 @@ use super::wording::fit;
 /// When to come back where the failing system did not say, in seconds.
 const RETRY_AFTER_SECS: u64 = 1;
 
+/// Why a source has to wait.
+pub(crate) const SOURCE_LIMIT: &str = "too many requests from this address; wait";
+
+/// Why a client has to wait.
+pub(crate) const CLIENT_LIMIT: &str = "too many requests of this client; wait";
+
 /// The error codes of the token endpoint: RFC 6749 §5.2, RFC 8693 §2.2.2, and two for failures of ours, for which the
 /// RFCs have none at this endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -59,6 +65,12 @@ impl OAuthError {
         Self::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, description)
     }
 
+    /// 429 with a time to come back, in seconds.
+    pub(crate) fn too_many(description: &'static str, retry_after: u64) -> Self {
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TemporarilyUnavailable, description);
+        Self { retry_after: Some(retry_after), ..error }
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
@@ -84,6 +96,7 @@ impl From<&ExchangeError> for OAuthError {
     fn from(error: &ExchangeError) -> Self {
         match error {
             ExchangeError::Rejected(_) => Self::invalid_request(error.to_string()),
+            ExchangeError::Limited { retry_after, .. } => Self::too_many(CLIENT_LIMIT, *retry_after),
             ExchangeError::Refused { refusal, .. } => Self::from(refusal),
             ExchangeError::Upstream(error) => Self::from(error),
         }
@@ -241,6 +254,11 @@ impl Problem {
             }
         };
         Self { challenge: HeaderValue::try_from(challenge).ok(), ..problem }
+    }
+
+    /// 429 with a time to come back, in seconds.
+    pub(crate) fn too_many(detail: &'static str, retry_after: u64) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after)
     }
 
     /// With the record that it concerns, as far as the request names it.

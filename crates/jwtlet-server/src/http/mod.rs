@@ -31,7 +31,6 @@ use axum::{
     routing::any,
 };
 use jwtlet_core::{Audience, ClientIdentifier, Exchange, role::Role};
-use jwtlet_kubernetes::KubernetesVerifier;
 use jwtlet_store::Store;
 use jwtlet_vault::VaultSigner;
 use tokio::sync::Mutex;
@@ -43,6 +42,8 @@ use self::{
     openapi::{Endpoint, Routes},
 };
 use crate::{
+    admission::Admission,
+    limits::Sources,
     metrics::{ApiName, Metrics},
     serve::Lifecycle,
 };
@@ -50,7 +51,7 @@ use crate::{
 /// What the handlers of both APIs share.
 #[derive(Debug)]
 pub(crate) struct Service {
-    pub(crate) exchange: Exchange<KubernetesVerifier, Store, VaultSigner>,
+    pub(crate) exchange: Exchange<Admission, Store, VaultSigner>,
     pub(crate) management_audience: Audience,
     pub(crate) roles: BTreeMap<ClientIdentifier, Vec<Role>>,
     /// Held by a review of the whole policy: each takes memory, so they take turns.
@@ -60,6 +61,8 @@ pub(crate) struct Service {
     /// How far the server is on its way to its end.
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) metrics: Metrics,
+    /// Counts requests before anything is verified; `None` counts none.
+    pub(crate) sources: Option<Arc<Sources>>,
 }
 
 /// What the management API says in `Server`, so that the administration command knows whom it talks to. The exchange API
@@ -92,7 +95,8 @@ const MANAGEMENT: openapi::Api = openapi::Api {
 /// The exchange API: `/token`, keys, discovery, probes.
 pub(crate) fn exchange_api(service: Arc<Service>) -> Api {
     let router = finish(exchange_routes(&service), &EXCHANGE, Arc::clone(&service));
-    Api::new(ApiName::Exchange, router, service, error::exchange_panicked)
+    let sources = service.sources.clone();
+    Api::new(ApiName::Exchange, router, service, error::exchange_panicked).limited(sources)
 }
 
 fn exchange_routes(service: &Service) -> Routes {
@@ -117,7 +121,8 @@ pub(crate) fn management_api(service: Arc<Service>) -> Api {
         .merge(common_routes());
     let counted = middleware::from_fn_with_state(Arc::clone(&service), metrics::count);
     let router = finish(routes, &MANAGEMENT, Arc::clone(&service)).layer(counted);
-    Api::new(ApiName::Management, router, service, error::management_panicked).named(PRODUCT)
+    let sources = service.sources.clone();
+    Api::new(ApiName::Management, router, service, error::management_panicked).named(PRODUCT).limited(sources)
 }
 
 fn common_routes() -> Routes {

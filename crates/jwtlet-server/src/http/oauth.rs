@@ -93,7 +93,7 @@ async fn exchange(
 
 fn subject_of(error: &ExchangeError) -> Option<&Subject> {
     match error {
-        ExchangeError::Refused { subject, .. } => Some(subject),
+        ExchangeError::Refused { subject, .. } | ExchangeError::Limited { subject, .. } => Some(subject),
         ExchangeError::Rejected(_) | ExchangeError::Upstream(_) => None,
     }
 }

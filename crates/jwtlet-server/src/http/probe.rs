@@ -16,6 +16,11 @@ use super::{
 
 const HEADING: &str = "Probes";
 
+/// The paths of probes, which no limit may refuse: an orchestrator would restart what is only busy.
+pub(super) fn is_probe(path: &str) -> bool {
+    matches!(path, "/health" | "/livez" | "/readyz")
+}
+
 /// The process runs.
 pub(crate) async fn live() -> Response {
     text(StatusCode::OK, "ok\n".to_owned())

@@ -56,6 +56,7 @@ reasons! {
     MappingExpired = "refused", "mapping_expired", "The mapping has expired.";
     ScopeNotGranted = "refused", "scope_not_granted", "The mapping does not grant a requested scope.";
     AudienceNotAllowed = "refused", "audience_not_allowed", "The mapping does not allow the audience.";
+    Limited = "refused", "limited", "A source or a client asks more often than it may.";
     ClaimConflict = "refused", "claim_conflict", "The claims of the granted scopes contradict each other.";
     KubernetesUnavailable = "failed", "kubernetes_unavailable", "Kubernetes could not review the subject token.";
     KubernetesMisconfigured = "failed", "kubernetes_misconfigured",
@@ -72,6 +73,7 @@ impl From<&ExchangeError> for Reason {
     fn from(error: &ExchangeError) -> Self {
         match error {
             ExchangeError::Rejected(rejection) => rejection.into(),
+            ExchangeError::Limited { .. } => Self::Limited,
             ExchangeError::Refused { refusal, .. } => refusal.into(),
             ExchangeError::Upstream(error) => error.into(),
         }

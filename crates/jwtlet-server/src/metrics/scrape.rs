@@ -71,7 +71,7 @@ fn upstream(page: &mut Page<'_>, service: &Service) -> fmt::Result {
     page.gauge(metric::READY, ready)?;
 
     let systems: [([&str; 1], &Calls); 3] =
-        [(["kubernetes"], verifier.calls()), (["vault"], signer.calls()), (["store"], store.calls())];
+        [(["kubernetes"], verifier.kubernetes().calls()), (["vault"], signer.calls()), (["store"], store.calls())];
     page.counter(metric::UPSTREAM_CALLS, systems.iter().map(|(labels, calls)| (&labels[..], calls.count())))?;
     let failures: Vec<([&str; 2], u64)> = systems
         .iter()
@@ -91,7 +91,7 @@ fn upstream(page: &mut Page<'_>, service: &Service) -> fmt::Result {
 }
 
 fn reviews(page: &mut Page<'_>, service: &Service) -> fmt::Result {
-    let verifier = service.exchange.verifier();
+    let verifier = service.exchange.verifier().kubernetes();
     let (cache, queue) = (verifier.cache_use(), verifier.queue());
     count(page, metric::REVIEW_CACHE_HITS, cache.hits)?;
     count(page, metric::REVIEW_CACHE_MISSES, cache.misses)?;

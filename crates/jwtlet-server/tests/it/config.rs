@@ -114,7 +114,7 @@ publish_before_sign = "10s"
       vault: exactly one of token_file, token and kubernetes_role must be set, not vault.token_file (jwtlet.toml:27) and vault.token (jwtlet.toml:26)
       service_accounts.system:serviceaccount:ops = ["management:write"] (jwtlet.toml:33): the name must have the form system:serviceaccount:<namespace>:<name>
       service_accounts.system:serviceaccount:ops:admin = ["root"] (jwtlet.toml:34): each role must be one of jwtlet:management:read, jwtlet:management:mappings:write, jwtlet:management:scope:write, management:write
-      colour (jwtlet.toml:7): is not a key of this version; allowed here: issuer, token_exchange_port, management_port, bind, log_format, http, tls, storage_backend, k8s, token, management, vault, service_accounts
+      colour (jwtlet.toml:7): is not a key of this version; allowed here: issuer, token_exchange_port, management_port, bind, log_format, http, limits, tls, storage_backend, k8s, token, management, vault, service_accounts
     "#);
 }
 
@@ -161,6 +161,14 @@ fn what_is_not_set_has_its_documented_default() {
             idle_timeout: 60s,
             max_connections: 20000,
             shutdown_delay: 0ns,
+        },
+        limits: LimitsConfig {
+            source: None,
+            client: None,
+            proxies: Proxies {
+                trusted: [],
+                header: XForwardedFor,
+            },
         },
         tls: None,
         kubernetes: KubernetesSettings {
@@ -231,9 +239,9 @@ fn unknown_keys_are_refused_and_their_values_not_shown() {
     );
     let problems = problems(&text, &[("JWTLET__VAULT__TOKN", "hunter2"), ("JWTLET__", "hunter2")]);
     insta::assert_snapshot!(problems, @"
-    (JWTLET__): is not a key of this version; allowed here: issuer, token_exchange_port, management_port, bind, log_format, http, tls, storage_backend, k8s, token, management, vault, service_accounts
-    isuer (jwtlet.toml:1): is not a key of this version; allowed here: issuer, token_exchange_port, management_port, bind, log_format, http, tls, storage_backend, k8s, token, management, vault, service_accounts
-    k9s (jwtlet.toml:16): is not a key of this version; allowed here: issuer, token_exchange_port, management_port, bind, log_format, http, tls, storage_backend, k8s, token, management, vault, service_accounts
+    (JWTLET__): is not a key of this version; allowed here: issuer, token_exchange_port, management_port, bind, log_format, http, limits, tls, storage_backend, k8s, token, management, vault, service_accounts
+    isuer (jwtlet.toml:1): is not a key of this version; allowed here: issuer, token_exchange_port, management_port, bind, log_format, http, limits, tls, storage_backend, k8s, token, management, vault, service_accounts
+    k9s (jwtlet.toml:16): is not a key of this version; allowed here: issuer, token_exchange_port, management_port, bind, log_format, http, limits, tls, storage_backend, k8s, token, management, vault, service_accounts
     vault.tokens (jwtlet.toml:14): is not a key of this version; allowed here: url, token_file, token, kubernetes_role, kubernetes_mount, key_name, transit_mount, namespace, ca_file, connect_timeout, request_timeout, publish_before_sign, max_batch, max_in_flight, verify_signatures, signature_algorithm
     vault.tokn (JWTLET__VAULT__TOKN): is not a key of this version; allowed here: url, token_file, token, kubernetes_role, kubernetes_mount, key_name, transit_mount, namespace, ca_file, connect_timeout, request_timeout, publish_before_sign, max_batch, max_in_flight, verify_signatures, signature_algorithm
     ");

@@ -248,7 +248,7 @@ fn check_config_lists_every_problem_and_fails() {
     1
     out: err: jwtlet.toml: the configuration has 2 problems:
       bind = "x" (JWTLET__BIND): must be an IPv4 or IPv6 address, such as 0.0.0.0 or ::
-      bnd (jwtlet.toml:1): is not a key of this version; allowed here: issuer, token_exchange_port, management_port, bind, log_format, http, tls, storage_backend, k8s, token, management, vault, service_accounts
+      bnd (jwtlet.toml:1): is not a key of this version; allowed here: issuer, token_exchange_port, management_port, bind, log_format, http, limits, tls, storage_backend, k8s, token, management, vault, service_accounts
     "#);
 }
 

@@ -40,6 +40,7 @@ mod postgres;
 mod probe;
 mod process;
 mod program;
+mod rate_limits;
 mod raw;
 mod recovery;
 mod references;

@@ -18,7 +18,11 @@ use tracing::warn;
 
 use crate::{
     clock,
-    http::{Service, error::Problem, request_id::RequestId},
+    http::{
+        Service,
+        error::{CLIENT_LIMIT, Problem},
+        request_id::RequestId,
+    },
 };
 
 /// A call by a verified caller.
@@ -84,6 +88,7 @@ async fn verify(service: &Service, headers: &HeaderMap, now: jiff::Timestamp) ->
     let verifier = service.exchange.verifier();
     verifier.verify(&token, &service.management_audience, now).await.map_err(|error| match error {
         VerifyError::Rejected(rejection) => refused(&rejection),
+        VerifyError::Limited { retry_after, .. } => Problem::too_many(CLIENT_LIMIT, retry_after),
         VerifyError::Upstream(error) => error.into(),
     })
 }
