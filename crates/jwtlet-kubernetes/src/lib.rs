@@ -8,6 +8,8 @@
 //! never held against the caller.
 
 mod cache;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod gate;
 mod review;
 mod reviewer;

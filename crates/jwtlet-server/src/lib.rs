@@ -21,3 +21,5 @@ pub mod threads;
 
 pub use app::App;
 pub use config::Config;
+#[cfg(feature = "fuzzing")]
+pub use http::fuzzing;

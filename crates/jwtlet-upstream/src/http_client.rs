@@ -102,6 +102,12 @@ impl std::fmt::Debug for Answer {
 }
 
 impl Answer {
+    /// An answer that was read as a whole.
+    #[must_use]
+    pub fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
+        Self { status, headers, body }
+    }
+
     /// The body as it came.
     #[must_use]
     pub fn body(&self) -> &[u8] {
@@ -113,7 +119,13 @@ impl Answer {
     /// # Errors
     /// [`HttpError::NotJson`].
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, HttpError> {
-        serde_json::from_slice(&self.body)
+        // All of it: the parser looks at the characters of what it keeps only.
+        let text = str::from_utf8(&self.body).map_err(|error| {
+            let good = self.body[..error.valid_up_to()].split(|byte| *byte == b'\n');
+            let last = good.clone().next_back().unwrap_or_default();
+            HttpError::NotJson { line: good.count(), column: last.len() + 1 }
+        })?;
+        serde_json::from_str(text)
             .map_err(|error| HttpError::NotJson { line: error.line(), column: error.column() })
     }
 }
@@ -170,7 +182,7 @@ impl HttpClient {
     pub async fn send(&self, request: RequestBuilder) -> Result<Answer, HttpError> {
         let mut response = request.send().await?;
         let body = read_body(&mut response).await?;
-        Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
+        Ok(Answer::new(response.status(), std::mem::take(response.headers_mut()), body))
     }
 
     fn refresh(&self, known: &mut State) -> Result<(), HttpError> {
@@ -252,4 +264,23 @@ pub fn sensitive_header(prefix: &str, secret: &SecretString) -> Option<HeaderVal
     let mut value = HeaderValue::from_str(text.expose_secret()).ok()?;
     value.set_sensitive(true);
     Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::IgnoredAny;
+
+    use super::*;
+
+    fn json(body: &'static [u8]) -> Result<Vec<IgnoredAny>, HttpError> {
+        Answer::new(StatusCode::OK, HeaderMap::new(), Bytes::from_static(body)).json()
+    }
+
+    #[test]
+    fn json_is_utf8_also_where_nobody_looks() {
+        assert_eq!(json(b"[\"\xc3\xa4\", 1]").unwrap().len(), 2);
+        let error = json(b"[1,\n \"a\xff\"]").unwrap_err();
+        assert!(matches!(error, HttpError::NotJson { line: 2, column: 4 }), "{error:?}");
+        assert!(matches!(json(b"[1,\n").unwrap_err(), HttpError::NotJson { line: 2, .. }));
+    }
 }

@@ -23,6 +23,8 @@ mod batch;
 mod choices;
 mod client;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod key_ring;
 mod key_version;
 mod keys;

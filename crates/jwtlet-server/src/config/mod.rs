@@ -108,10 +108,23 @@ impl Config {
     /// # Errors
     /// Every problem at once.
     pub fn load(file: Option<&Path>, variables: &[(OsString, OsString)]) -> Result<Self, ConfigError> {
-        let mut table = match file {
+        let table = match file {
             Some(path) => read_file(path).map_err(|problems| ConfigError { problems })?,
             None => source::Table::new(),
         };
+        Self::read(table, variables)
+    }
+
+    /// Reads a text as if it were the file of this name, and lays the variables over it.
+    ///
+    /// # Errors
+    /// Every problem at once.
+    pub fn parse(name: &Path, text: &str, variables: &[(OsString, OsString)]) -> Result<Self, ConfigError> {
+        let table = parse_file(name, text).map_err(|problems| ConfigError { problems })?;
+        Self::read(table, variables)
+    }
+
+    fn read(mut table: source::Table, variables: &[(OsString, OsString)]) -> Result<Self, ConfigError> {
         let unusable = source::overlay(&mut table, variables);
         let mut reader = Reader::new(table);
         for variable in unusable {
@@ -138,7 +151,11 @@ fn read_file(path: &Path) -> Result<source::Table, Vec<Problem>> {
     let name = path.display().to_string();
     let text = fs::read_to_string(path)
         .map_err(|error| vec![Problem::of_file(None, name.clone(), format!("cannot be read: {error}"))])?;
-    source::parse_toml(path, &text).map_err(|errors| {
+    parse_file(path, &text)
+}
+
+fn parse_file(path: &Path, text: &str) -> Result<source::Table, Vec<Problem>> {
+    source::parse_toml(path, text).map_err(|errors| {
         let problem =
             |error: source::SyntaxError| Problem::of_file(Some(error.origin), "syntax".into(), error.message);
         errors.into_iter().map(problem).collect()

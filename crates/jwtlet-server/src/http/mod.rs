@@ -7,7 +7,11 @@ mod body;
 mod discovery;
 mod entity_tag;
 mod error;
+#[cfg(test)]
+mod error_reference;
 mod form;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod management;
 mod oauth;
 mod probe;

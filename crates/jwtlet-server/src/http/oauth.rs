@@ -143,10 +143,10 @@ where
 }
 
 /// The parameters of a request. It holds the subject token, hence no `Debug`.
-struct Form<'a>(Vec<form::Pair<'a>>);
+pub(super) struct Form<'a>(Vec<form::Pair<'a>>);
 
 impl<'a> Form<'a> {
-    fn read(body: &'a [u8]) -> Result<Self, OAuthError> {
+    pub(super) fn read(body: &'a [u8]) -> Result<Self, OAuthError> {
         let text =
             std::str::from_utf8(body).map_err(|_| OAuthError::invalid_request("the body must be UTF-8"))?;
         form::parameters(text).map(Self).map_err(|error| {
@@ -171,7 +171,7 @@ impl<'a> Form<'a> {
     }
 }
 
-fn parse(form: &Form<'_>) -> Result<(ExchangeRequest, &'static str), OAuthError> {
+pub(super) fn parse(form: &Form<'_>) -> Result<(ExchangeRequest, &'static str), OAuthError> {
     if form.required("grant_type")? != GRANT_TYPE {
         let description = format!("grant_type must be {GRANT_TYPE}");
         return Err(OAuthError::new(StatusCode::BAD_REQUEST, ErrorCode::UnsupportedGrantType, description));

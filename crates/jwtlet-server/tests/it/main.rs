@@ -4,6 +4,7 @@
 
 mod attacks;
 mod audit;
+mod book;
 mod certificates;
 mod checks;
 mod conditions;
@@ -41,6 +42,7 @@ mod program;
 mod rate_limits;
 mod raw;
 mod recovery;
+mod references;
 mod refusals;
 mod reviews;
 mod slow_clients;

@@ -8,6 +8,8 @@ mod audit;
 mod date_time;
 mod documents;
 mod explain;
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing;
 mod input;
 mod lint;
 mod list;
