@@ -9,7 +9,7 @@ use jwtlet_core::{
 };
 
 use super::{
-    error::OAuthError,
+    error::{OAuthError, SOURCE_LIMIT},
     oauth::{self, Form},
 };
 
@@ -68,9 +68,9 @@ fn rejections() -> Vec<Rejection> {
     ];
     for rejection in &all {
         match rejection {
-            // Among the bodies.
-            NotJwt => unreachable!(),
-            TooLong
+            // It stands among the bodies.
+            NotJwt
+            | TooLong
             | Header(_)
             | Claims(_)
             | Expired
@@ -139,6 +139,13 @@ fn the_reference_of_errors_has_every_kind() {
             .map(|refusal| of(&ExchangeError::Refused { subject: subject(), refusal }))
             .collect(),
     );
+    table(
+        "There are too many requests",
+        vec![
+            OAuthError::too_many(SOURCE_LIMIT, 1),
+            of(&ExchangeError::Limited { subject: subject(), retry_after: 1 }),
+        ],
+    );
     let unavailable = UpstreamError::Unavailable {
         system: System::Vault,
         retry_after: Some(Duration::from_secs(1)),
@@ -149,7 +156,7 @@ fn the_reference_of_errors_has_every_kind() {
         "Something else is wrong",
         [unavailable, misconfigured].into_iter().map(|error| of(&ExchangeError::Upstream(error))).collect(),
     );
-    page.push_str("\nA 503 has `Retry-After`. The cause of both is in the log and, by system, on `/readyz` of the management port.\n");
+    page.push_str("\nA 429 and a 503 have `Retry-After`. The cause of a 503 and a 500 is in the log and, by system, on `/readyz` of the management port.\n");
 
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference-errors.md");
     if std::env::var_os("JWTLET_UPDATE_DOCS").is_some() {
