@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jwtlet_core::name::{LabelKey, LabelValue, Owner};
+use serde_json::{Map, Value, json};
 
 use crate::{
-    commands::{audit, exchange, explain, lint, mapping, scope, shell, token},
+    commands::{audit, exchange, explain, lint, mapping, policy, scope, shell, token},
     exit,
 };
 
@@ -104,6 +106,9 @@ pub(crate) enum Command {
     /// Scope mappings: which claims a granted scope adds
     #[command(subcommand)]
     Scope(scope::Command),
+    /// The policy as documents in files: exported, compared, applied
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Why an exchange would be granted or refused, rule by rule
     Explain(explain::Arguments),
     /// What of the policy has no effect, contradicts itself, or ends soon
@@ -128,6 +133,99 @@ pub(crate) struct Paging {
     /// Where to go on, as the page before said
     #[arg(long, value_name = "CURSOR")]
     pub(crate) cursor: Option<String>,
+}
+
+/// Whose records, and with which labels.
+#[derive(Debug, Args)]
+pub(crate) struct Metadata {
+    /// Only those of this owner
+    #[arg(long, value_name = "OWNER", value_parser = Owner::parse)]
+    owner: Option<Owner>,
+    /// Only those with this label, `KEY=VALUE`, or with any value of it, `KEY`; may be given several times, and then all
+    /// have to match
+    #[arg(long = "label", value_name = "LABEL", value_parser = label_filter)]
+    labels: Vec<String>,
+}
+
+impl Metadata {
+    /// The filters of a list.
+    pub(crate) fn filters(&self) -> Vec<(&'static str, &str)> {
+        let owner = self.owner.as_ref().map(|owner| ("owner", owner.as_str()));
+        owner.into_iter().chain(self.labels.iter().map(|label| ("label", label.as_str()))).collect()
+    }
+}
+
+fn label_filter(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some(_) => label(text).map(drop)?,
+        None => LabelKey::parse(text).map(drop).map_err(|rule| format!("the key {rule}"))?,
+    }
+    Ok(text.to_owned())
+}
+
+/// `KEY=VALUE`.
+pub(crate) fn label(text: &str) -> Result<(LabelKey, LabelValue), String> {
+    let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE")?;
+    let key = LabelKey::parse(key).map_err(|rule| format!("the key {rule}"))?;
+    Ok((key, LabelValue::parse(value).map_err(|rule| format!("the value {rule}"))?))
+}
+
+/// Who looks after a record that is created or changed, and its labels.
+#[derive(Debug, Args)]
+pub(crate) struct Notes {
+    /// Who looks after it, such as a team
+    #[arg(long, value_name = "OWNER", value_parser = Owner::parse)]
+    owner: Option<Owner>,
+    /// A label to find it by; may be given several times. An update keeps the labels with other keys
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    labels: Vec<(LabelKey, LabelValue)>,
+}
+
+impl Notes {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.owner.is_none() && self.labels.is_empty()
+    }
+
+    /// Sets what was given.
+    pub(crate) fn write(&self, record: &mut Map<String, Value>) {
+        if let Some(owner) = &self.owner {
+            record.insert("owner".into(), json!(owner));
+        }
+        if self.labels.is_empty() {
+            return;
+        }
+        let labels = record.entry("labels").or_insert_with(|| json!({}));
+        for (key, value) in &self.labels {
+            labels[key.as_str()] = json!(value);
+        }
+    }
+}
+
+/// Notes that an update takes away.
+#[derive(Debug, Args)]
+pub(crate) struct NoNotes {
+    /// Makes it belong to nobody
+    #[arg(long, conflicts_with = "owner")]
+    no_owner: bool,
+    /// Takes a label away; may be given several times
+    #[arg(long = "remove-label", value_name = "KEY", value_parser = LabelKey::parse)]
+    remove_labels: Vec<LabelKey>,
+}
+
+impl NoNotes {
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.no_owner && self.remove_labels.is_empty()
+    }
+
+    /// Takes away what was given.
+    pub(crate) fn write(&self, record: &mut Map<String, Value>) {
+        if self.no_owner {
+            record.remove("owner");
+        }
+        if let Some(labels) = record.get_mut("labels").and_then(Value::as_object_mut) {
+            labels.retain(|key, _| !self.remove_labels.iter().any(|removed| removed.as_str() == key));
+        }
+    }
 }
 
 /// A record in a file.

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use jiff::Timestamp;
 use jwtlet_upstream::HttpError;
 
-use crate::{credentials::CredentialsError, exit::Exit, input::InputError, port::Port};
+use crate::{credentials::CredentialsError, documents::Mistakes, exit::Exit, input::InputError, port::Port};
 
 /// A failure. `Display` says what happened, [`Error::help`] what to do.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +52,17 @@ pub(crate) enum Error {
     Exists { detail: String },
     #[error("the record was changed since it was read: {detail}")]
     Changed { detail: String },
+    #[error("the policy was changed since it was planned: {detail}")]
+    PlanDiffers { detail: String },
     #[error("the exchange is refused: {code}: {description}")]
-    Denied { code: String, description: String },
+    Denied {
+        code: String,
+        description: String,
+        /// The command that explains it.
+        explain: String,
+    },
+    #[error(transparent)]
+    Documents(#[from] Mistakes),
     #[error(transparent)]
     Input(#[from] InputError),
     #[error("the token {0}")]
@@ -90,10 +99,14 @@ impl Error {
             Self::TokenExpired { .. } => Exit::TokenExpired,
             Self::TokenRefused { .. } => Exit::TokenRefused,
             Self::RoleMissing { .. } => Exit::RoleMissing,
+            // Servers say it in these words of serde.
+            Self::Refused { detail, .. } if detail.contains("unknown field `") => Exit::UnknownField,
             Self::Refused { .. } => Exit::Refused,
             Self::NotFound { .. } => Exit::NotFound,
             Self::Exists { .. } => Exit::Exists,
-            Self::Changed { .. } => Exit::Changed,
+            Self::Changed { .. } | Self::PlanDiffers { .. } => Exit::Changed,
+            Self::Documents(mistakes) => mistakes.exit(),
+            Self::Input(InputError::Json(..) | InputError::Yaml(..)) => Exit::NotYaml,
             Self::Denied { .. } => Exit::Denied,
             Self::Input(_) | Self::TokenInArguments(_) | Self::Read { .. } => Exit::Usage,
             Self::NotAToken(_) => Exit::No,
@@ -141,7 +154,9 @@ impl Error {
             Self::Unavailable { .. } => {
                 "`jwtlet doctor` says what is in the way, and the server's log has the request id".into()
             }
-            Self::Nonsense { source: HttpError::TooLong, .. } => "ask for less at a time with --limit".into(),
+            Self::Nonsense { source: HttpError::TooLong, .. } => {
+                "ask for less at a time: with --limit, or with --owner or --label for an export".into()
+            }
             Self::Nonsense { .. } | Self::Incomplete { .. } => {
                 "check the address, and that server and command are of one version".into()
             }
@@ -163,7 +178,17 @@ impl Error {
             Self::NotFound { .. } => "the list command shows what there is".into(),
             Self::Exists { .. } => "the update command changes it".into(),
             Self::Changed { .. } => "read it again and decide anew; nothing was changed".into(),
-            Self::Denied { .. } => "`jwtlet explain` says which rule refuses it".into(),
+            Self::PlanDiffers { .. } => {
+                "look at the new plan with `jwtlet policy diff` and apply that one; nothing was changed".into()
+            }
+            Self::Documents(mistakes) => mistakes.help().into(),
+            Self::Refused { detail, .. } if detail.contains("unknown field `") => {
+                "leave the member out or mend its name; a newer server may know it".into()
+            }
+            Self::Input(InputError::Json(..) | InputError::Yaml(..)) => {
+                "mend the file at the place that is named".into()
+            }
+            Self::Denied { explain, .. } => format!("`{explain}` says which rule refuses it"),
             Self::TokenInArguments(_) => "write it to a file, or pipe it to standard input".into(),
             Self::Refused { .. }
             | Self::Input(_)

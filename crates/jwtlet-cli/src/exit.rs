@@ -46,8 +46,16 @@ pub(crate) enum Exit {
     Changed = 33,
     /// The policy does not grant the exchange.
     Denied = 34,
+    /// Records belong to other owners than the documents say.
+    NotOwned = 35,
     /// Standard output cannot be written.
     Output = 40,
+    /// A file is not JSON or YAML, or what is in it is no document.
+    NotYaml = 50,
+    /// Two documents are of one record.
+    Duplicates = 51,
+    /// A record or a document has a member that the server does not know.
+    UnknownField = 52,
 }
 
 /// The part of the help that explains the numbers.
@@ -55,8 +63,9 @@ pub(crate) const HELP: &str = "\
 Exit status:
    0  done; a question was answered with yes
    1  no: `explain` says refused, `audit verify` broken, `token inspect` of no use,
-      `exchange --decode` not verified; `lint` or `doctor` failed
-   2  the command line or an input file cannot be used
+      `exchange --decode` not verified; `lint` or `doctor` failed; `policy diff` has
+      changes; a change that `policy apply` asked about is not wanted
+   2  the command line or an input file cannot be used; see 50 and 51 too
    3  `lint` or `doctor` has warnings and no failure
   10  no address of a server is given, or it is no URL
   11  the server cannot be reached
@@ -72,9 +81,13 @@ Exit status:
   30  the server refuses the request for what is in it
   31  there is no such record
   32  the record exists already
-  33  the record was changed since it was read
+  33  the record was changed since it was read, or the policy since it was planned
   34  the policy does not grant the exchange
-  40  standard output cannot be written; a reader who closes it is no failure";
+  35  records belong to other owners than the documents say
+  40  standard output cannot be written; a reader who closes it is no failure
+  50  a file is not JSON or YAML, or what is in it is no document
+  51  two documents are of one record
+  52  a record or a document has a member that the server does not know";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

@@ -34,13 +34,24 @@ pub(crate) enum InputError {
     Yaml(PathBuf, #[source] Box<serde_saphyr::Error>),
     #[error("{0}")]
     Record(&'static str),
+    #[error("{} has no file that ends in .yaml or .yml", .0.display())]
+    EmptyFolder(PathBuf),
+    #[error("there is no document in the files, and an empty policy is not applied")]
+    NoDocuments,
+}
+
+/// Refuses a token in the place of the name of a file.
+pub(crate) fn refuse_token(path: &Path) -> Result<(), Error> {
+    if without_tokens(&path.to_string_lossy()) == path.to_string_lossy() {
+        Ok(())
+    } else {
+        Err(Error::TokenInArguments("the name of the file"))
+    }
 }
 
 /// Reads a file, or standard input for `-`.
 pub(crate) fn read(path: &Path) -> Result<String, Error> {
-    if without_tokens(&path.to_string_lossy()) != path.to_string_lossy() {
-        return Err(Error::TokenInArguments("the name of the file"));
-    }
+    refuse_token(path)?;
     let failed = |source| Error::Read { path: path.to_owned(), source };
     let mut text = String::new();
     let read = if path == Path::new("-") {

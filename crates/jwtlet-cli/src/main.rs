@@ -13,6 +13,7 @@ mod client;
 mod clock;
 mod commands;
 mod credentials;
+mod documents;
 mod error;
 mod exit;
 mod input;
@@ -60,6 +61,7 @@ async fn run(cli: Cli, matches: &ArgMatches) -> Result<Exit, Error> {
         Command::Token(command) => commands::token::run(&command, &settings()?, output),
         Command::Mapping(command) => commands::mapping::run(command, &settings()?, output).await,
         Command::Scope(command) => commands::scope::run(command, &settings()?, output).await,
+        Command::Policy(command) => commands::policy::run(command, settings, output).await,
         Command::Explain(arguments) => commands::explain::run(&arguments, &settings()?, output).await,
         Command::Lint(arguments) => commands::lint::run(&arguments, &settings()?, output).await,
         Command::Audit(command) => commands::audit::run(command, &settings()?, output).await,

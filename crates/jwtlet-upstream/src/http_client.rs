@@ -17,7 +17,7 @@ use tracing::{info, warn};
 /// How long the certificates of a CA file are used without looking at the file.
 const CA_MAX_AGE: Duration = Duration::from_mins(1);
 
-/// No answer that is wanted is longer, in bytes: a key with a hundred RSA versions stays below a tenth of it.
+/// No answer of another system that is wanted is longer, in bytes: a key with a hundred RSA versions stays below a tenth of it.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 /// How a system is reached.
@@ -67,7 +67,7 @@ pub enum HttpError {
     #[error("the call failed")]
     Transport(#[source] reqwest::Error),
     /// More than jwtlet reads.
-    #[error("the answer is longer than {MAX_ANSWER_BYTES} bytes")]
+    #[error("the answer is longer than what is read of one")]
     TooLong,
     /// Not the JSON that was expected. The body is not kept: it may hold a token.
     #[error("the answer is not the expected JSON (line {line}, column {column})")]
@@ -168,8 +168,16 @@ impl HttpClient {
     /// # Errors
     /// [`HttpError::TimedOut`], [`HttpError::Transport`], [`HttpError::TooLong`].
     pub async fn send(&self, request: RequestBuilder) -> Result<Answer, HttpError> {
+        self.send_for(request, MAX_ANSWER_BYTES).await
+    }
+
+    /// The same for an answer of at most so many bytes.
+    ///
+    /// # Errors
+    /// As [`HttpClient::send`].
+    pub async fn send_for(&self, request: RequestBuilder, max_bytes: usize) -> Result<Answer, HttpError> {
         let mut response = request.send().await?;
-        let body = read_body(&mut response).await?;
+        let body = read_body(&mut response, max_bytes).await?;
         Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
     }
 
@@ -223,8 +231,8 @@ impl HttpClient {
     }
 }
 
-async fn read_body(response: &mut Response) -> Result<Bytes, HttpError> {
-    let too_long = |length: usize| length > MAX_ANSWER_BYTES;
+async fn read_body(response: &mut Response, max_bytes: usize) -> Result<Bytes, HttpError> {
+    let too_long = |length: usize| length > max_bytes;
     if response.content_length().is_some_and(|length| usize::try_from(length).map_or(true, too_long)) {
         return Err(HttpError::TooLong);
     }

@@ -7,6 +7,7 @@ use std::{
     time::Instant,
 };
 
+use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 use jwtlet_upstream::{HttpClient, HttpError, HttpSettings, sensitive_header};
 use reqwest::Url;
@@ -14,7 +15,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{credentials::Token, error::Error, port::Port, text::printable};
+use crate::{credentials::Token, error::Error, output::Progress, port::Port, text::printable};
+
+/// No answer that is read as a whole is longer, in bytes, where a call says nothing else.
+const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 /// A request.
 #[derive(Debug)]
@@ -25,11 +29,21 @@ pub(crate) struct Call<'a> {
     token: Option<&'a Token>,
     content: Option<(&'static str, Vec<u8>)>,
     if_match: Option<&'a str>,
+    max_answer_bytes: usize,
+    progress: Option<&'a Progress>,
 }
 
 impl<'a> Call<'a> {
     pub(crate) fn new(method: Method, path: &'a str) -> Self {
-        Self { method, path, token: None, content: None, if_match: None }
+        Self {
+            method,
+            path,
+            token: None,
+            content: None,
+            if_match: None,
+            max_answer_bytes: MAX_ANSWER_BYTES,
+            progress: None,
+        }
     }
 
     pub(crate) fn get(path: &'a str) -> Self {
@@ -50,6 +64,16 @@ impl<'a> Call<'a> {
 
     pub(crate) fn if_match(self, tag: Option<&'a str>) -> Self {
         Self { if_match: tag, ..self }
+    }
+
+    /// Reads a longer answer than usual.
+    pub(crate) fn max_answer_bytes(self, max_answer_bytes: usize) -> Self {
+        Self { max_answer_bytes, ..self }
+    }
+
+    /// Shows how much of the body is sent.
+    pub(crate) fn progress(self, progress: &'a Progress) -> Self {
+        Self { progress: Some(progress), ..self }
     }
 }
 
@@ -125,13 +149,17 @@ impl Endpoint {
             request = request.header(header::AUTHORIZATION, value);
         }
         if let Some((content_type, body)) = call.content {
-            request = request.header(header::CONTENT_TYPE, content_type).body(body);
+            request = request.header(header::CONTENT_TYPE, content_type);
+            request = match call.progress {
+                Some(progress) => request.body(progress.sending(Bytes::from(body))),
+                None => request.body(body),
+            };
         }
         if let Some(tag) = call.if_match {
             request = request.header(header::IF_MATCH, tag);
         }
         let started = Instant::now();
-        let outcome = self.http.send(request).await;
+        let outcome = self.http.send_for(request, call.max_answer_bytes).await;
         let shown = printable(&url);
         self.trace(&call.method, &shown, outcome.as_ref().ok(), started, &request_id);
         let answer = outcome.map_err(|error| self.not_sent(error))?;

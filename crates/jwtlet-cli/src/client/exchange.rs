@@ -10,7 +10,7 @@ use super::{
     endpoint::{Endpoint, Reply},
     failure,
 };
-use crate::{credentials::Token, error::Error, jwks::KeySet};
+use crate::{credentials::Token, error::Error, jwks::KeySet, text::printable};
 
 const TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:";
 
@@ -43,6 +43,27 @@ impl ExchangeRequest<'_> {
         }
         form.finish()
     }
+
+    /// The command that explains what comes of it.
+    pub(super) fn explain(&self, token: &Token) -> String {
+        let claims = token.claims();
+        let client = claims.as_ref().and_then(|claims| claims.subject.as_deref()).unwrap_or("CLIENT");
+        let mut command = format!("jwtlet explain {} {}", word(client), word(self.resource.as_str()));
+        for scope in self.scopes {
+            command += &format!(" --scope {}", word(scope.as_str()));
+        }
+        for audience in self.audiences {
+            command += &format!(" --audience {}", word(audience.as_str()));
+        }
+        command
+    }
+}
+
+/// A name as a word of a shell.
+fn word(name: &str) -> String {
+    let name = printable(name);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '.' | '_' | '-' | '/');
+    if name.chars().all(is_plain) { name } else { format!("'{}'", name.replace('\'', "'\\''")) }
 }
 
 /// The exchange API of a server.
@@ -69,7 +90,7 @@ impl ExchangeClient {
         let call = Call::new(Method::POST, "/token").form(request.form(token));
         let reply = self.endpoint.send(call).await?;
         if reply.status != 200 {
-            return Err(failure::of_exchange(&self.endpoint, &reply, token).await);
+            return Err(failure::of_exchange(&self.endpoint, &reply, request, token).await);
         }
         let answer: Value = reply.json()?;
         if answer["access_token"].is_string() {

@@ -9,7 +9,7 @@ use jiff::{Timestamp, fmt::rfc2822};
 use serde_json::Value;
 
 use super::{
-    Call,
+    Call, ExchangeRequest,
     endpoint::{Endpoint, Reply},
 };
 use crate::{clock, credentials::Token, error::Error, port::Port, text::printable};
@@ -34,7 +34,12 @@ pub(super) async fn of_management(endpoint: &Endpoint, reply: &Reply, token: &To
 }
 
 /// The failure behind an answer of the token endpoint.
-pub(super) async fn of_exchange(endpoint: &Endpoint, reply: &Reply, token: &Token) -> Error {
+pub(super) async fn of_exchange(
+    endpoint: &Endpoint,
+    reply: &Reply,
+    request: &ExchangeRequest<'_>,
+    token: &Token,
+) -> Error {
     let Some((code, description)) = oauth_error(reply) else {
         return match reply.status {
             500.. => {
@@ -48,7 +53,7 @@ pub(super) async fn of_exchange(endpoint: &Endpoint, reply: &Reply, token: &Toke
         // The request itself is well formed; what can be wrong with it is the token.
         (400, "invalid_request") => refused_token(Port::Exchange, reply, token, description),
         (_, "unauthorized_client" | "invalid_scope" | "invalid_target") => {
-            Error::Denied { code, description }
+            Error::Denied { code, description, explain: request.explain(token) }
         }
         _ => Error::Refused { status: reply.status, detail: description },
     }

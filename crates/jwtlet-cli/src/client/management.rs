@@ -12,13 +12,27 @@ use super::{
     endpoint::{Endpoint, Reply},
     failure,
 };
-use crate::{credentials::Token, error::Error};
+use crate::{credentials::Token, error::Error, output::Progress};
 
 /// What stands for itself in a path (RFC 3986 §2.3), and the colon, which is in every client identifier.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
 
 /// How many records a page of a whole list has.
 const PAGE: u16 = 500;
+
+/// An apply may send 32 MiB; its plan has the states before and after.
+const MAX_POLICY_BYTES: usize = 128 * 1024 * 1024;
+
+/// What came of an apply.
+#[derive(Debug)]
+pub(crate) enum Applied {
+    /// What was done, or would be.
+    Plan(Value),
+    /// Nothing: the documents break rules.
+    Refused(Vec<Value>),
+    /// Nothing: records belong to others than the documents say.
+    NotOwned(Vec<Value>),
+}
 
 /// Some records of a list.
 #[derive(Debug)]
@@ -78,6 +92,38 @@ impl ManagementClient {
     /// Deletes records, in the state that the tag names if there is one.
     pub(crate) async fn delete(&self, path: &str, if_match: Option<&str>) -> Result<Reply, Error> {
         self.send(Call::new(Method::DELETE, path).if_match(if_match), path).await
+    }
+
+    /// Plans or applies documents, in one call.
+    pub(crate) async fn apply(&self, body: &Value, progress: &Progress) -> Result<Applied, Error> {
+        let path = path(&["policy", "apply"]);
+        let call = Call::new(Method::POST, &path).json(body).progress(progress);
+        let call = call.max_answer_bytes(MAX_POLICY_BYTES).token(&self.token);
+        let reply = self.endpoint.send(call).await?;
+        if reply.status == 200 {
+            return Ok(Applied::Plan(reply.json()?));
+        }
+        let problem = reply.json::<Value>().unwrap_or_default();
+        let errors = problem["errors"].as_array().filter(|errors| !errors.is_empty());
+        match (reply.status, errors) {
+            (400, Some(errors)) => Ok(Applied::Refused(errors.clone())),
+            (409, Some(errors)) => Ok(Applied::NotOwned(errors.clone())),
+            (status, _) => {
+                Err(match failure::of_management(&self.endpoint, &reply, &self.token, &path).await {
+                    Error::Exists { detail } => Error::Refused { status, detail },
+                    Error::Changed { detail } => Error::PlanDiffers { detail },
+                    other => other,
+                })
+            }
+        }
+    }
+
+    /// The policy as documents.
+    pub(crate) async fn export(&self, filters: &[(&str, &str)]) -> Result<Reply, Error> {
+        let query = Serializer::new(String::new()).extend_pairs(filters).finish();
+        let separator = if query.is_empty() { "" } else { "?" };
+        let path = format!("{}{separator}{query}", path(&["policy", "export"]));
+        self.send(Call::get(&path).max_answer_bytes(MAX_POLICY_BYTES), &path).await
     }
 
     /// A page of a list.

@@ -13,5 +13,5 @@ pub(crate) use self::{
     endpoint::{Call, Endpoint, Reply},
     exchange::{ExchangeClient, ExchangeRequest},
     failure::{date, is_other_port},
-    management::{Listed, ManagementClient, path},
+    management::{Applied, Listed, ManagementClient, path},
 };

@@ -32,6 +32,9 @@ pub(crate) struct List {
     /// Only those of this request
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
+    /// Only those of this apply, whose id `policy apply` printed
+    #[arg(long, value_name = "ID")]
+    apply_id: Option<String>,
     /// Only those of this action, such as mapping.create
     #[arg(long, value_name = "ACTION")]
     action: Option<String>,
@@ -89,6 +92,7 @@ async fn list(arguments: List, client: &ManagementClient, output: Output) -> Res
     let filters = [
         ("actor", &arguments.actor),
         ("requestId", &arguments.request_id),
+        ("applyId", &arguments.apply_id),
         ("action", &arguments.action),
         ("outcome", &arguments.outcome),
         ("clientIdentifier", &arguments.client),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::records::{self, Kind};
 use crate::{
-    cli::{Paging, RecordFile},
+    cli::{Metadata, NoNotes, Notes, Paging, RecordFile},
     error::Error,
     exit::Exit,
     input::{self, InputError},
@@ -26,6 +26,8 @@ const MAPPING: Kind = Kind {
         ("audiences", "AUDIENCES"),
         ("expiresAt", "EXPIRES"),
         ("description", "DESCRIPTION"),
+        ("owner", "OWNER"),
+        ("labels", "LABELS"),
     ],
 };
 
@@ -58,6 +60,8 @@ pub(crate) struct List {
     /// Only those that grant this scope
     #[arg(long, value_name = "SCOPE", value_parser = Scope::parse)]
     scope: Option<Scope>,
+    #[command(flatten)]
+    metadata: Metadata,
     #[command(flatten)]
     paging: Paging,
 }
@@ -126,6 +130,8 @@ struct Members {
     /// What the mapping is for
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
+    #[command(flatten)]
+    notes: Notes,
 }
 
 impl Members {
@@ -143,6 +149,7 @@ impl Members {
         if let Some(text) = &self.description {
             record.insert("description".into(), json!(text));
         }
+        self.notes.write(record);
     }
 
     fn is_empty(&self) -> bool {
@@ -150,6 +157,7 @@ impl Members {
             && self.audiences.is_empty()
             && self.expires_at.is_none()
             && self.description.is_none()
+            && self.notes.is_empty()
     }
 }
 
@@ -184,6 +192,8 @@ pub(crate) struct Update {
     /// Makes the mapping last
     #[arg(long, conflicts_with = "expires_at")]
     no_expiry: bool,
+    #[command(flatten)]
+    no_notes: NoNotes,
     /// Only in the state with this entity tag, quotes included; `*` for any
     #[arg(long, value_name = "TAG")]
     if_match: Option<String>,
@@ -213,8 +223,8 @@ pub(crate) async fn run(command: Command, settings: &Settings, output: Output) -
                 ("participantContext", list.context.as_ref().map(ParticipantContext::as_str)),
                 ("scope", list.scope.as_ref().map(Scope::as_str)),
             ];
-            let filters: Vec<_> =
-                filters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+            let filters = filters.into_iter().filter_map(|(name, value)| Some((name, value?)));
+            let filters: Vec<_> = filters.chain(list.metadata.filters()).collect();
             records::list(&MAPPING, &settings.management()?, &filters, list.paging, output).await
         }
         Command::Get(key) => records::get(&MAPPING, &settings.management()?, &key.texts(), output).await,
@@ -268,6 +278,7 @@ impl Update {
     fn changes_something(&self) -> bool {
         !self.members.is_empty()
             || self.no_expiry
+            || !self.no_notes.is_empty()
             || [&self.add_scopes, &self.remove_scopes].iter().any(|list| !list.is_empty())
             || [&self.add_audiences, &self.remove_audiences].iter().any(|list| !list.is_empty())
     }
@@ -279,6 +290,7 @@ impl Update {
         if self.no_expiry {
             record.remove("expiresAt");
         }
+        self.no_notes.write(record);
     }
 }
 

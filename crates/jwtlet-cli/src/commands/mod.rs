@@ -6,6 +6,7 @@ pub(crate) mod exchange;
 pub(crate) mod explain;
 pub(crate) mod lint;
 pub(crate) mod mapping;
+pub(crate) mod policy;
 mod records;
 pub(crate) mod scope;
 pub(crate) mod shell;

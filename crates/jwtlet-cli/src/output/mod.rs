@@ -1,12 +1,17 @@
 //! Results: on standard output, as tables for people or as JSON or YAML for programs.
 
+mod progress;
 mod table;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
+use serde::Serialize;
 use serde_json::Value;
 
-pub(crate) use self::table::{Table, Tone, cell_text};
+pub(crate) use self::{
+    progress::Progress,
+    table::{Table, Tone, cell_text},
+};
 use crate::{cli::Format, error::Error};
 
 /// Where results go, and in what form.
@@ -29,12 +34,14 @@ impl Output {
         match self.format {
             Format::Table => self.print(&text()),
             Format::Json => self.print(&format!("{value:#}\n")),
-            Format::Yaml => {
-                let text =
-                    serde_saphyr::to_string(value).map_err(|error| Error::Output(io::Error::other(error)))?;
-                self.print(&text)
-            }
+            Format::Yaml => self.print(&self.yaml(value)?),
         }
+    }
+
+    /// A value as YAML.
+    #[expect(clippy::unused_self, reason = "as for all other forms")]
+    pub(crate) fn yaml(self, value: &impl Serialize) -> Result<String, Error> {
+        serde_saphyr::to_string(value).map_err(|error| Error::Output(io::Error::other(error)))
     }
 
     /// Prints a text as it is.
@@ -50,6 +57,11 @@ impl Output {
     /// A table with this head, or without one.
     pub(crate) fn table(self, head: &[&str]) -> Table {
         Table::new(head, self.is_colored)
+    }
+
+    /// The same without colours, for what is not standard output.
+    pub(crate) fn plain(self) -> Self {
+        Self { is_colored: false, ..self }
     }
 
     /// A text in a colour, where there are colours.

@@ -2,7 +2,11 @@
 
 use insta::assert_snapshot;
 
-use crate::world::{CONNECTOR, World, jwtlet};
+use crate::{
+    stand_in::older_server,
+    tls::in_front_of,
+    world::{CONNECTOR, World, jwtlet},
+};
 
 #[tokio::test]
 async fn without_an_address_it_says_which_one_is_missing() {
@@ -183,5 +187,39 @@ async fn names_that_break_their_rule_are_refused_before_anything_is_sent() {
     ] {
         let ran = jwtlet(arguments).run().await;
         assert_eq!((ran.status, &*ran.out), (2, ""), "{arguments:?}: {ran}");
+    }
+}
+
+#[tokio::test]
+async fn each_kind_of_bad_input_has_a_message_and_an_exit_status_of_its_own() {
+    let world = World::start().await;
+    let document = "kind: ScopeMapping\nscope: read\nclaims: {}\n";
+    let apply = ["policy", "apply", "-f", "-"];
+    let run = || world.jwtlet(&apply).input(document);
+    let written = |text: &str| world.jwtlet(&apply).input(text);
+    let expired = world.operator("admin").expires_in(-10).mint();
+    let older = older_server().await;
+    let (tls, _) = in_front_of(&world.management).await;
+    let authority = world.write("other.pem", &in_front_of(&world.management).await.1);
+    let cases = [
+        (10, "no address", run().env("JWTLET_SERVER", "")),
+        (11, "no server", run().env("JWTLET_SERVER", "http://127.0.0.1:1")),
+        (12, "TLS mistrust", run().env("JWTLET_SERVER", &tls).env("JWTLET_CA_FILE", &authority)),
+        (13, "wrong port", run().env("JWTLET_SERVER", &world.exchange)),
+        (14, "older server", run().env("JWTLET_SERVER", older.url())),
+        (20, "no token", world.without_token(&apply).input(document)),
+        (21, "expired token", world.with_token(&expired, &apply).input(document)),
+        (22, "refused token", world.with_token(&world.subject().mint(), &apply).input(document)),
+        (23, "missing role", world.jwtlet_as("reader", &apply).input(document)),
+        (30, "wrong document", written(&document.replace("read", "two words"))),
+        (50, "YAML mistake", written("kind: [")),
+        (51, "duplicate documents", written(&format!("{document}---\n{document}"))),
+        (52, "unknown field", written(&format!("{document}colour: red\n"))),
+    ];
+    for (status, what, run) in cases {
+        let ran = run.run().await;
+        ran.assert_fails(status, "");
+        let starts = |start: &str| ran.err.lines().filter(|line| line.starts_with(start)).count();
+        assert_eq!((starts("error: "), starts("help: ")), (1, 1), "{what}: {ran}");
     }
 }

@@ -82,7 +82,7 @@ async fn what_the_policy_does_not_grant_says_so() {
     assert_snapshot!(world.fixed(&ran), @"
     exit 34
     error: the exchange is refused: invalid_scope: request only granted scopes; not granted to this client for this participant context: admin
-    help: `jwtlet explain` says which rule refuses it
+    help: `jwtlet explain system:serviceaccount:demo:connector acme --scope admin` says which rule refuses it
     ");
     let ran = world.exchange(&["globex"]).run().await;
     ran.assert_fails(34, "the exchange is refused: unauthorized_client: ");

@@ -54,3 +54,30 @@ async fn a_refusal_ends_with_the_rule_that_refuses_and_exit_status_1() {
     let ran = world.jwtlet(&["explain", CONNECTOR, "globex", "-o", "json"]).run().await;
     assert_eq!((ran.status, &ran.json()["rule"]), (1, &"mapping".into()));
 }
+
+#[tokio::test]
+async fn a_refused_exchange_is_explained_to_its_cause_by_the_one_call_that_its_message_names() {
+    let world = World::start().await.with_policy().await;
+    world.ok(&["mapping", "create", CONNECTOR, "late", "--expires-at", "2020-01-01T00:00:00Z"]).await;
+    world.ok(&["scope", "create", "write", "--claims", r#"{"role": "writer"}"#]).await;
+    for (rule, request) in [
+        ("mapping", &["globex"][..]),
+        ("expiry", &["late"]),
+        ("scopes", &["acme", "--scope", "read", "--scope", "management-api:*:read"]),
+        ("audience", &["acme", "--audience", "it's elsewhere"]),
+        ("claims", &["acme", "--scope", "read", "--scope", "write"]),
+    ] {
+        let refused = world.exchange(request).run().await;
+        assert_eq!(refused.status, 34, "{refused}");
+        let call = refused.err.split('`').nth(1).unwrap().strip_prefix("jwtlet ").unwrap();
+        let words =
+            std::process::Command::new("bash").args(["-c", &format!("printf '%s\\n' {call}")]).output();
+        let words = String::from_utf8(words.unwrap().stdout).unwrap();
+        let words: Vec<&str> = words.lines().chain(["-o", "json"]).collect();
+        let explained = world.jwtlet(&words).run().await;
+        let answer = explained.json();
+        assert_eq!((explained.status, &answer["rule"]), (1, &rule.into()), "{call}");
+        let reason = answer["reason"].as_str().unwrap();
+        assert!(refused.err.contains(reason), "{reason} is not in {refused}");
+    }
+}

@@ -4,7 +4,9 @@
 
 mod audit;
 mod bad_input;
+mod dataspace;
 mod doctor;
+mod documents;
 mod exchange;
 mod explain;
 mod files;
@@ -13,9 +15,14 @@ mod keys;
 mod kubectl;
 mod lint;
 mod mapping;
+mod notes;
 mod output;
+mod policy;
+mod schema;
 mod scope;
+mod size;
 mod stand_in;
 mod tls;
 mod token;
+mod tour;
 mod world;

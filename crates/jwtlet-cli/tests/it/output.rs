@@ -59,7 +59,15 @@ async fn a_reader_who_has_seen_enough_is_no_failure() {
     let records = world.write("records", &serde_json::to_string(&records).unwrap());
     world.ok(&["mapping", "create", "-f", records.to_str().unwrap(), "-o", "json"]).await;
     let jwtlet = env!("CARGO_BIN_EXE_jwtlet");
-    for command in ["mapping list", "mapping list -o json", "--help", "completions bash", "man"] {
+    for command in [
+        "mapping list",
+        "mapping list -o json",
+        "policy export",
+        "policy schema",
+        "--help",
+        "completions bash",
+        "man",
+    ] {
         // `true` closes the pipe without reading.
         let script = format!("{{ {jwtlet} {command}; echo \"exit $?\" >&2; }} | true");
         let output = Command::new("sh")

@@ -85,15 +85,20 @@ impl World {
     }
 }
 
+/// One of an earlier version, which knows no path.
+pub(crate) async fn older_server() -> StandIn {
+    let named =
+        format!("{NOT_FOUND}server: jwtlet-server/0.0.9\r\ncontent-length: {}\r\n\r\n{DETAIL}", DETAIL.len());
+    StandIn::raw(vec![], &named).await
+}
+
 const NOT_FOUND: &str = "HTTP/1.1 404 Not Found\r\ncontent-type: application/problem+json\r\n";
 const DETAIL: &str = r#"{"detail":"there is nothing at this path"}"#;
 
 #[tokio::test]
 async fn an_older_server_is_recognised_with_its_version() {
     let world = World::start().await;
-    let named =
-        format!("{NOT_FOUND}server: jwtlet-server/0.0.9\r\ncontent-length: {}\r\n\r\n{DETAIL}", DETAIL.len());
-    let server = StandIn::raw(vec![], &named).await;
+    let server = older_server().await;
     let ran = world.jwtlet(&["lint"]).env("JWTLET_SERVER", server.url()).run().await;
     let shown = ran.to_string().replace(server.url(), "[server]");
     insta::assert_snapshot!(shown, @"
@@ -154,10 +159,10 @@ async fn what_is_not_jwtlet_is_recognised() {
 #[tokio::test]
 async fn what_a_newer_server_adds_to_records_is_shown_and_kept() {
     let world = World::start().await;
-    let record = |context: &str, owner: Value| {
+    let record = |context: &str, region: Value| {
         json!({
             "clientIdentifier": "c", "participantContext": context, "scopes": ["read"], "audiences": [],
-            "owner": owner, "labels": {"team": "a", "tier": "gold"}, "version": 1,
+            "region": region, "links": {"team": "a", "tier": "gold"}, "version": 1,
         })
     };
     let list = json!([record("acme", json!("ops")), record("globex", Value::Null)]).to_string();
@@ -165,12 +170,12 @@ async fn what_a_newer_server_adds_to_records_is_shown_and_kept() {
     let ran = world.jwtlet(&["mapping", "list"]).env("JWTLET_SERVER", server.url()).run().await;
     insta::assert_snapshot!(ran, @"
     exit 0
-    CLIENT  CONTEXT  SCOPES  LABELS            OWNER  VERSION
-    c       acme     read    team=a tier=gold  ops    1
-    c       globex   read    team=a tier=gold         1
+    CLIENT  CONTEXT  SCOPES  LINKS             REGION  VERSION
+    c       acme     read    team=a tier=gold  ops     1
+    c       globex   read    team=a tier=gold          1
     ");
     let ran = world.jwtlet(&["mapping", "list", "-o", "json"]).env("JWTLET_SERVER", server.url()).run().await;
-    assert_eq!(ran.json()[0]["labels"]["tier"], "gold");
+    assert_eq!(ran.json()[0]["links"]["tier"], "gold");
 }
 
 #[tokio::test]

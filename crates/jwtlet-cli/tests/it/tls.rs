@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::world::{World, jwtlet};
 
 /// Puts TLS in front of an address. Gives the URL and the certificate authority.
-async fn in_front_of(url: &str) -> (String, String) {
+pub(crate) async fn in_front_of(url: &str) -> (String, String) {
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::default();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -16,11 +16,14 @@ use tokio::{io::AsyncWriteExt, process::Command};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) const CONNECTOR: &str = "system:serviceaccount:demo:connector";
+/// The service accounts of `examples/dataspace`.
+pub(crate) const DATASPACE_ACCOUNTS: [&str; 4] =
+    ["control-plane", "identity-hub", "provisioning-agent", "seed-job"];
 const PATIENCE: Duration = Duration::from_secs(20);
 const KEY: &str = "signing-jwtlet_pc";
 
-/// A server in this process on free ports. Its cluster knows `demo/connector` and `ops/{admin,reader,mapper,nobody}`;
-/// the policy is empty.
+/// A server in this process on free ports. Its cluster knows `demo/connector` `ops/{admin,reader,mapper,nobody}`, and
+/// the accounts of `examples/dataspace`; the policy is empty.
 pub(crate) struct World {
     pub(crate) kubernetes: Kubernetes,
     pub(crate) vault: Vault,
@@ -31,6 +34,14 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// One that keeps the policy in this PostgreSQL database.
+    pub(crate) async fn start_on(postgres: &str) -> Self {
+        let storage = format!("[storage_backend]\ntype = \"postgres\"\nurl = \"{postgres}\"\n");
+        let world = Self::launch_with(Vault::start().await.unwrap(), "RS256", &storage).await;
+        world.wait_until_ready().await;
+        world
+    }
+
     pub(crate) async fn start() -> Self {
         let world = Self::launch().await;
         world.wait_until_ready().await;
@@ -41,7 +52,7 @@ impl World {
     pub(crate) async fn start_with_key(key_type: KeyType, rsa_algorithm: &str) -> Self {
         let vault = Vault::start().await.unwrap();
         vault.create_key(KEY, key_type).unwrap();
-        let world = Self::launch_with(vault, rsa_algorithm).await;
+        let world = Self::launch_with(vault, rsa_algorithm, "").await;
         world.wait_until_ready().await;
         world
     }
@@ -53,22 +64,25 @@ impl World {
 
     /// One that may not become ready.
     pub(crate) async fn launch() -> Self {
-        Self::launch_with(Vault::start().await.unwrap(), "RS256").await
+        Self::launch_with(Vault::start().await.unwrap(), "RS256", "").await
     }
 
-    async fn launch_with(vault: Vault, rsa_algorithm: &str) -> Self {
+    async fn launch_with(vault: Vault, rsa_algorithm: &str, storage: &str) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let kubernetes = Kubernetes::start().await.unwrap();
         kubernetes.create_service_account("demo", "connector");
         for name in ["admin", "reader", "mapper", "nobody"] {
             kubernetes.create_service_account("ops", name);
         }
+        for name in DATASPACE_ACCOUNTS {
+            kubernetes.create_service_account("dataspace", name);
+        }
         let files = tempfile::tempdir().unwrap();
         fs::write(files.path().join("reviewer-token"), kubernetes.reviewer_token()).unwrap();
         let vault_token = vault.create_token(&TokenPolicy::signer_and_creator(KEY));
         fs::write(files.path().join("vault-token"), vault_token).unwrap();
         let file = files.path().join("jwtlet.toml");
-        fs::write(&file, config(&kubernetes, &vault, files.path())).unwrap();
+        fs::write(&file, config(&kubernetes, &vault, files.path()) + storage).unwrap();
         let app = App::bind(
             Config::load(Some(&file), &[("JWTLET__VAULT__SIGNATURE_ALGORITHM".into(), rsa_algorithm.into())])
                 .unwrap(),

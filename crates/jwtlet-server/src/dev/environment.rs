@@ -26,6 +26,9 @@ pub(super) const NAMESPACE: &str = "demo";
 pub(super) const CONNECTOR: &str = "connector";
 pub(super) const PROVISIONER: &str = "provisioner";
 pub(super) const ADMIN: &str = "admin";
+/// The accounts of `examples/dataspace`, so that its policy can be tried here.
+const EXAMPLE_NAMESPACE: &str = "dataspace";
+const EXAMPLE_ACCOUNTS: [&str; 4] = ["control-plane", "identity-hub", "provisioning-agent", "seed-job"];
 pub(super) const CLIENT_AUDIENCE: &str = "jwtlet-exchange";
 pub(super) const MANAGEMENT_AUDIENCE: &str = "jwtlet-management";
 pub(super) const SERVICE_AUDIENCE: &str = "data-space";
@@ -49,6 +52,9 @@ impl Environment {
         let kubernetes = Kubernetes::builder().tls(true).start().await?;
         for name in [CONNECTOR, PROVISIONER, ADMIN] {
             kubernetes.create_service_account(NAMESPACE, name);
+        }
+        for name in EXAMPLE_ACCOUNTS {
+            kubernetes.create_service_account(EXAMPLE_NAMESPACE, name);
         }
         let vault = Vault::start().await?;
         let vault_token = vault.create_token(&TokenPolicy::signer_and_creator(KEY_NAME));

@@ -16,6 +16,8 @@ use super::{
 const FORM: &str = "application/x-www-form-urlencoded";
 const CONTEXT: &str = "acme";
 const OTHER_CONTEXT: &str = "globex";
+/// That of `examples/dataspace`, whose policy can be applied to this one.
+const OWNER: &str = "dataspace-platform";
 const SCOPE: &str = "read management-api:assets:write";
 
 /// One exchange with what came of it.
@@ -56,9 +58,10 @@ fn form(subject_token: &str) -> [(&'static str, &str); 5] {
 
 /// Two service accounts, two participant contexts, narrow scopes and one tier.
 async fn seed(environment: &Environment) -> Result<(), DevError> {
-    let narrow = |scope: &str| json!({"scope": scope, "claims": {"scope": scope}});
+    let narrow = |scope: &str| json!({"scope": scope, "claims": {"scope": scope}, "owner": OWNER});
     let tier = json!({
         "scope": "read",
+        "owner": OWNER,
         "claims": {"scope": "management-api:assets:read identity-api:credentials:read", "roles": ["reader"]},
     });
     let scopes = json!([
@@ -74,6 +77,7 @@ async fn seed(environment: &Environment) -> Result<(), DevError> {
             "participantContext": context,
             "scopes": scopes,
             "audiences": [SERVICE_AUDIENCE],
+            "owner": OWNER,
         })
     };
     let mappings = json!([
