@@ -50,10 +50,10 @@ impl ExchangeRequest<'_> {
         let client = claims.as_ref().and_then(|claims| claims.subject.as_deref()).unwrap_or("CLIENT");
         let mut command = format!("jwtlet explain {} {}", word(client), word(self.resource.as_str()));
         for scope in self.scopes {
-            command += &format!(" --scope {}", word(scope.as_str()));
+            command.extend([" --scope ", &word(scope.as_str())]);
         }
         for audience in self.audiences {
-            command += &format!(" --audience {}", word(audience.as_str()));
+            command.extend([" --audience ", &word(audience.as_str())]);
         }
         command
     }

@@ -202,7 +202,7 @@ impl Documents {
             // A member that is unknown or missing is named in the message alone, in the words of serde.
             let named =
                 ["unknown field `", "missing field `"].iter().find_map(|start| message.strip_prefix(*start));
-            field = named.and_then(|rest| rest.split('`').next()).unwrap_or_default().to_owned();
+            field.push_str(named.and_then(|rest| rest.split('`').next()).unwrap_or_default());
         }
         let named = &error["document"];
         let kind = named["kind"].as_str().and_then(Kind::of_plan);

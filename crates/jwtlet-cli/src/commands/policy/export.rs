@@ -59,7 +59,7 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings, output: Outp
             text.push_str("---\n");
         }
         if let Some(location) = &arguments.schema {
-            text.push_str(&format!("# yaml-language-server: $schema={}\n", printable(location)));
+            text.extend(["# yaml-language-server: $schema=", &printable(location), "\n"]);
         }
         text.push_str(&output.yaml(&Document { kind, record })?);
     }

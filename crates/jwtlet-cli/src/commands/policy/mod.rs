@@ -37,7 +37,7 @@ pub(crate) enum Command {
     /// Shows what applying documents would change, field by field; the exit status is 1 when there is something
     Diff(Diff),
     /// Makes the policy what documents say: all of it in one transaction, or nothing
-    Apply(Apply),
+    Apply(Application),
     /// Prints the JSON Schema of documents, with which editors complete and check them
     Schema,
 }
@@ -64,7 +64,7 @@ pub(crate) struct Diff {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Apply {
+pub(crate) struct Application {
     #[command(flatten)]
     wanted: Wanted,
     /// Shows the plan and changes nothing
@@ -102,7 +102,7 @@ pub(crate) async fn run(
     }
 }
 
-impl Apply {
+impl Application {
     async fn run(&self, settings: &Settings, output: Output) -> Result<Exit, Error> {
         let mut request = Request::read(&self.wanted)?;
         let client = settings.management()?;

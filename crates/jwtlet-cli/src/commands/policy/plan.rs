@@ -78,10 +78,10 @@ fn one(change: &Value, places: &Places<'_>, output: Output) -> String {
     });
     let place = place.map(|place| format!("  ({place})")).unwrap_or_default();
     let mut text = output.paint(tone, &format!("{sign} {action} {record}"));
-    text.push_str(&format!("{place}\n"));
+    text.extend([&*place, "\n"]);
     for (name, field) in change["fields"].as_object().into_iter().flatten() {
         for (tone, line) in lines(name, field.get("before"), field.get("after")) {
-            text.push_str(&format!("    {}\n", output.paint(tone, &line)));
+            text.extend(["    ", &output.paint(tone, &line), "\n"]);
         }
     }
     text
