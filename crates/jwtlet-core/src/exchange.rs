@@ -59,6 +59,17 @@ pub struct Issued {
     pub scopes: Vec<Scope>,
 }
 
+/// A part of an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The subject token is verified.
+    Review,
+    /// The policy is looked up and applied, and the claims are built.
+    Policy,
+    /// The claims are signed.
+    Sign,
+}
+
 /// Why no token was issued.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
@@ -122,7 +133,8 @@ impl<V: SubjectVerifier, P: PolicyStore, S: Signer> Exchange<V, P, S> {
         &self.profile
     }
 
-    /// Exchanges a subject token for an issued one with this `jti`.
+    /// Exchanges a subject token for an issued one with this `jti`. Each stage is named when it has ended, whether or not it
+    /// succeeded: there is no clock here, so whoever has one can tell how long it took.
     ///
     /// # Errors
     /// The caller's ([`ExchangeError::Rejected`], [`ExchangeError::Refused`]) or ours
@@ -132,31 +144,52 @@ impl<V: SubjectVerifier, P: PolicyStore, S: Signer> Exchange<V, P, S> {
         request: &ExchangeRequest,
         now: Timestamp,
         id: Uuid,
+        mut ended: impl FnMut(Stage) + Send,
     ) -> Result<Issued, ExchangeError> {
         let profile = &self.profile;
-        let subject = self.verifier.verify(&request.subject_token, &profile.client_audience, now).await?;
+        let verified = self.verifier.verify(&request.subject_token, &profile.client_audience, now).await;
+        ended(Stage::Review);
+        let subject = verified?;
+        let decided = self.decide(request, &subject, now, id).await;
+        ended(Stage::Policy);
+        let (payload, scopes) = match decided? {
+            Ok(decided) => decided,
+            Err(refusal) => return Err(ExchangeError::Refused { subject, refusal }),
+        };
+        let signed = self.signer.sign(&payload, now).await;
+        ended(Stage::Sign);
+        Ok(Issued { token: signed?, id, expires_in: profile.ttl_secs, subject, scopes })
+    }
+
+    /// The claims to sign and the granted scopes, or the rule that refuses.
+    async fn decide(
+        &self,
+        request: &ExchangeRequest,
+        subject: &Subject,
+        now: Timestamp,
+        id: Uuid,
+    ) -> Result<Result<(Vec<u8>, Vec<Scope>), Refusal>, UpstreamError> {
+        let profile = &self.profile;
         let key = MappingKey {
             client_identifier: subject.identity.clone(),
             participant_context: request.participant_context.clone(),
         };
         let mut freshness = Freshness::Recent;
-        let (payload, scopes) = loop {
+        loop {
             let lookup = self.store.policy(&key, &request.scopes, freshness).await?;
             let wanted = Wanted { scopes: &request.scopes, audiences: &request.audiences };
             match evaluate(lookup.policy.as_deref(), &wanted, profile, now) {
                 Ok(granted) => {
-                    let claims = granted.claims(profile, &request.participant_context, &subject, now, id);
+                    let claims = granted.claims(profile, &request.participant_context, subject, now, id);
                     let payload = claims
                         .to_json()
                         .map_err(|cause| UpstreamError::misconfigured(System::Store, cause))?;
-                    break (payload, granted.grant.scopes);
+                    return Ok(Ok((payload, granted.grant.scopes)));
                 }
                 // A remembered policy may grant but not refuse: what was just created counts at once.
                 Err(_) if lookup.freshness == Freshness::Recent => freshness = Freshness::Current,
-                Err(refusal) => return Err(ExchangeError::Refused { subject, refusal }),
+                Err(refusal) => return Ok(Err(refusal)),
             }
-        };
-        let token = self.signer.sign(&payload, now).await?;
-        Ok(Issued { token, id, expires_in: profile.ttl_secs, subject, scopes })
+        }
     }
 }

@@ -15,9 +15,11 @@ use std::{
 use aws_lc_rs::digest::{Context, SHA256};
 use jiff::Timestamp;
 use jwtlet_core::{Audience, Subject, SubjectToken, subject::Rejection, subject_token::UnverifiedClaims};
+use jwtlet_upstream::Counter;
 use moka::{Expiry, future::Cache, policy::EvictionPolicy};
 
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::reviewer::{Failure, Reviewer};
 
@@ -45,6 +47,19 @@ impl Expiry<Key, Entry> for EntryTtl {
 pub(crate) struct ReviewCache {
     entries: Cache<Key, Entry>,
     ttl: Duration,
+    hits: Arc<Counter>,
+    misses: Arc<Counter>,
+}
+
+/// What the cache was good for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReviewCacheUse {
+    /// How many look-ups found a review.
+    pub hits: u64,
+    /// How many did not.
+    pub misses: u64,
+    /// How many reviews are kept, roughly: some of them may be over.
+    pub entries: u64,
 }
 
 impl ReviewCache {
@@ -56,7 +71,16 @@ impl ReviewCache {
             .eviction_policy(EvictionPolicy::lru())
             .expire_after(EntryTtl)
             .build();
-        Self { entries, ttl }
+        Self { entries, ttl, hits: Arc::default(), misses: Arc::default() }
+    }
+
+    /// What it was good for so far.
+    pub(crate) fn usage(&self) -> ReviewCacheUse {
+        ReviewCacheUse {
+            hits: self.hits.get(),
+            misses: self.misses.get(),
+            entries: self.entries.entry_count(),
+        }
     }
 
     /// The subject of a token, from the cache or from a review.
@@ -69,9 +93,11 @@ impl ReviewCache {
     ) -> Result<Subject, Failure> {
         let key = key(token, audience);
         if let Some(entry) = self.entries.get(&key).await {
+            self.hits.increment();
             // Checked here as well, because the cache counts time in its own way.
             return if entry.expires_at <= now { Err(Rejection::Expired.into()) } else { Ok(entry.subject) };
         }
+        self.misses.increment();
         // A review is a large future, and not a part of those that find theirs here.
         Box::pin(self.review(key, reviewer, token, audience, now)).await
     }
@@ -100,13 +126,14 @@ impl ReviewCache {
         let started = Arc::new(AtomicBool::new(false));
         let (entries, starts, review) = (self.entries.clone(), Arc::clone(&started), review.begin());
         // A task of its own, because callers who wait for the same review would start over if this one left.
-        let shared = tokio::spawn(async move {
+        let shared = async move {
             let review = async move {
                 starts.store(true, Ordering::Release);
                 review.await
             };
             entries.try_get_with(key, review).await
-        });
+        };
+        let shared = tokio::spawn(shared.in_current_span());
         let outcome = match shared.await {
             Ok(Ok(entry)) => Ok(entry.subject),
             Ok(Err(failure)) => Err(Failure::clone(&failure)),

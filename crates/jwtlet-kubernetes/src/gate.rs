@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jwtlet_upstream::Counter;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// The longest time that a `Retry-After` is believed. The API server's own greatest value is 32 seconds.
@@ -31,23 +32,57 @@ pub(crate) enum Turned {
 #[derive(Debug)]
 pub(crate) struct Gate {
     running: Semaphore,
+    max_running: usize,
     waiting: AtomicUsize,
     max_waiting: usize,
+    turned_away: Counter,
     closed_until: Mutex<Option<Instant>>,
+}
+
+/// How full the gate is.
+#[derive(Debug, Clone, Copy)]
+pub struct ReviewQueue {
+    /// How many reviews run.
+    pub running: usize,
+    /// How many may run.
+    pub max_running: usize,
+    /// How many wait for their turn.
+    pub waiting: usize,
+    /// How many may wait.
+    pub max_waiting: usize,
+    /// How many were turned away so far, because too many waited or the API server had asked for a pause.
+    pub turned_away: u64,
 }
 
 impl Gate {
     pub(crate) fn new(max_running: usize, max_waiting: usize) -> Self {
         Self {
             running: Semaphore::new(max_running),
+            max_running,
             waiting: AtomicUsize::new(0),
             max_waiting,
+            turned_away: Counter::default(),
             closed_until: Mutex::new(None),
         }
     }
 
     /// Waits for a turn. The review may run as long as the permit is held.
     pub(crate) async fn enter(&self) -> Result<SemaphorePermit<'_>, Turned> {
+        self.wait().await.inspect_err(|_| self.turned_away.increment())
+    }
+
+    /// How full it is now.
+    pub(crate) fn queue(&self) -> ReviewQueue {
+        ReviewQueue {
+            running: self.max_running.saturating_sub(self.running.available_permits()),
+            max_running: self.max_running,
+            waiting: self.waiting.load(Ordering::Relaxed).min(self.max_waiting),
+            max_waiting: self.max_waiting,
+            turned_away: self.turned_away.get(),
+        }
+    }
+
+    async fn wait(&self) -> Result<SemaphorePermit<'_>, Turned> {
         self.check_open()?;
         if let Ok(permit) = self.running.try_acquire() {
             return Ok(permit);

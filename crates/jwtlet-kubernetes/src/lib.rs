@@ -14,4 +14,6 @@ mod reviewer;
 mod verdict;
 mod verifier;
 
+pub use cache::ReviewCacheUse;
+pub use gate::ReviewQueue;
 pub use verifier::{KubernetesSettings, KubernetesVerifier};

@@ -13,7 +13,7 @@ use jwtlet_core::{
     upstream::{System, chain},
 };
 use jwtlet_upstream::{
-    Answer, Backoff, CredentialError, CredentialFile, HealthCell, HttpClient, HttpError, HttpSettings,
+    Answer, Backoff, Calls, CredentialError, CredentialFile, HealthCell, HttpClient, HttpError, HttpSettings,
     retry_after, sensitive_header,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -24,7 +24,7 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use crate::{
-    gate::{Gate, Turned},
+    gate::{Gate, ReviewQueue, Turned},
     review::{PATH, ReviewAnswer, ReviewRequest, Status},
     verdict::judge,
     verifier::KubernetesSettings,
@@ -164,6 +164,16 @@ impl Reviewer {
         }
     }
 
+    /// What became of the calls so far.
+    pub(crate) fn calls(&self) -> &Calls {
+        self.http.calls()
+    }
+
+    /// How many reviews run and wait.
+    pub(crate) fn queue(&self) -> ReviewQueue {
+        self.gate.queue()
+    }
+
     /// When a caller who comes now has waited long enough.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.timeout
@@ -258,6 +268,7 @@ impl Reviewer {
             }
             debug!(error = chain(&error), attempt, "a review is repeated");
             time::sleep(pause).await;
+            self.http.calls().retried();
             attempt += 1;
         }
     }

@@ -4,9 +4,12 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use jwtlet_core::{Audience, Subject, SubjectToken, SubjectVerifier, health::Health, subject::VerifyError};
+use jwtlet_upstream::{Calls, trace};
+use tracing::{Instrument, trace_span};
 
 use crate::{
-    cache::ReviewCache,
+    cache::{ReviewCache, ReviewCacheUse},
+    gate::ReviewQueue,
     reviewer::{Failure, Reviewer},
 };
 
@@ -57,6 +60,24 @@ impl KubernetesVerifier {
         self.reviewer.monitor().await;
     }
 
+    /// What became of the calls to the API server so far.
+    #[must_use]
+    pub fn calls(&self) -> &Calls {
+        self.reviewer.calls()
+    }
+
+    /// How many reviews run and wait.
+    #[must_use]
+    pub fn queue(&self) -> ReviewQueue {
+        self.reviewer.queue()
+    }
+
+    /// What the cache of reviews was good for so far; nothing where there is none.
+    #[must_use]
+    pub fn cache_use(&self) -> ReviewCacheUse {
+        self.cache.as_ref().map_or_else(ReviewCacheUse::default, ReviewCache::usage)
+    }
+
     async fn subject(
         &self,
         token: &SubjectToken,
@@ -79,7 +100,8 @@ impl SubjectVerifier for KubernetesVerifier {
         audience: &Audience,
         now: Timestamp,
     ) -> Result<Subject, VerifyError> {
-        Ok(self.subject(token, audience, now).await?)
+        let stage = trace_span!(target: trace::TARGET, "review");
+        Ok(self.subject(token, audience, now).instrument(stage).await?)
     }
 
     fn health(&self) -> Health {

@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use crate::{
     config::{Config, HttpConfig},
     http::{self, Service},
+    metrics::Metrics,
     serve::{Certificate, Lifecycle, Server, Timeouts, Tls},
     threads::ManagementThread,
 };
@@ -69,39 +70,21 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::Bind`] and [`AppError::Tls`].
-    pub fn bind(config: Config) -> Result<Self, AppError> {
+    pub fn bind(mut config: Config) -> Result<Self, AppError> {
         for warning in &config.warnings {
             warn!("{warning}");
         }
-        let tls = config.tls.map(Tls::load).transpose()?;
+        let tls = config.tls.take().map(Tls::load).transpose()?;
         let exchange = bind("exchange", SocketAddr::new(config.bind, config.token_exchange_port))?;
         let management = bind("management", SocketAddr::new(config.bind, config.management_port))?;
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let own_issuer = || format!("{scheme}://localhost:{}", exchange.address.port());
-        let issuer = config.issuer.unwrap_or_else(own_issuer);
-        let profile = TokenProfile {
-            issuer,
-            cluster_issuer: config.cluster_issuer,
-            client_audience: config.token.client_audience,
-            default_audience: config.token.audience,
-            ttl_secs: config.token.ttl_secs,
-            claim_rules: config.token.claim_rules,
-        };
-        let verifier = KubernetesVerifier::new(config.kubernetes);
-        let signer = VaultSigner::new(&config.vault);
-        let store = Store::open(config.storage);
-        let lifecycle = Arc::<Lifecycle>::default();
-        let service = Arc::new(Service {
-            exchange: Exchange::new(verifier, store, signer, profile),
-            management_audience: config.management_audience,
-            roles: config.roles,
-            review: Mutex::default(),
-            apply: Mutex::default(),
-            lifecycle: Arc::clone(&lifecycle),
-        });
+        let own_issuer = format!("{scheme}://localhost:{}", exchange.address.port());
+        let http = config.http.clone();
+        let service = Arc::new(compose(config, own_issuer));
+        let lifecycle = Arc::clone(&service.lifecycle);
         info!(address = %exchange.address, "the exchange API is bound");
         info!(address = %management.address, "the management API is bound");
-        Ok(Self { exchange, management, service, http: config.http, tls, lifecycle })
+        Ok(Self { exchange, management, service, http, tls, lifecycle })
     }
 
     /// The address of the exchange API.
@@ -171,6 +154,45 @@ async fn leave(stop: CancellationToken, lifecycle: Arc<Lifecycle>, delay: Durati
         sleep(delay).await;
     }
     lifecycle.closing.enter();
+}
+
+/// Joins the ports; `own_issuer` is for a configuration that names none.
+fn compose(config: Config, own_issuer: String) -> Service {
+    let profile = TokenProfile {
+        issuer: config.issuer.unwrap_or(own_issuer),
+        cluster_issuer: config.cluster_issuer,
+        client_audience: config.token.client_audience,
+        default_audience: config.token.audience,
+        ttl_secs: config.token.ttl_secs,
+        claim_rules: config.token.claim_rules,
+    };
+    let verifier = KubernetesVerifier::new(config.kubernetes);
+    let signer = VaultSigner::new(&config.vault);
+    let store = Store::open(config.storage);
+    Service {
+        exchange: Exchange::new(verifier, store, signer, profile),
+        management_audience: config.management_audience,
+        roles: config.roles,
+        review: Mutex::default(),
+        apply: Mutex::default(),
+        lifecycle: Arc::default(),
+        metrics: Metrics::default(),
+    }
+}
+
+/// A service whose neighbours do not exist.
+#[cfg(test)]
+pub(crate) fn service_of_a_test() -> Service {
+    let variables = [
+        ("JWTLET__K8S__API_SERVER_URL", "https://kubernetes.invalid"),
+        ("JWTLET__K8S__CLUSTER_ISSUER", "https://cluster.invalid"),
+        ("JWTLET__TOKEN__CLIENT_AUDIENCE", "jwtlet"),
+        ("JWTLET__TOKEN__AUDIENCE", "service"),
+        ("JWTLET__VAULT__URL", "https://vault.invalid"),
+        ("JWTLET__VAULT__TOKEN", "token-of-a-test"),
+    ];
+    let variables = variables.map(|(name, value)| (name.into(), value.into()));
+    compose(Config::load(None, &variables).unwrap(), "http://localhost".to_owned())
 }
 
 fn bind(api: &'static str, address: SocketAddr) -> Result<Listener, AppError> {

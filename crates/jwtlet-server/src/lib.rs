@@ -12,6 +12,7 @@ pub mod descriptors;
 pub mod dev;
 mod http;
 pub mod logging;
+pub mod metrics;
 pub mod output;
 pub mod probe;
 mod serve;

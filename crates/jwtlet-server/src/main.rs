@@ -130,9 +130,11 @@ fn run(file: Option<&Path>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    logging::init(config.log_format, LevelFilter::INFO);
+    let logging = logging::init(config.log_format, LevelFilter::INFO);
     descriptors::raise_limit(config.http.max_connections);
-    on_threads(config.http.worker_threads, serve(config))
+    let status = on_threads(config.http.worker_threads, serve(config));
+    logging.finish();
+    status
 }
 
 async fn serve(config: Config) -> ExitCode {

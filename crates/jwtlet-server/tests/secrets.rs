@@ -65,6 +65,14 @@ async fn no_secret_is_ever_logged() {
         assert!(log.contains(level), "{level}");
     }
     secrets.assert_absent(&log);
+
+    // Metrics are read by more people than logs are: no names in them either.
+    let metrics = server.http.get(format!("{}/metrics", server.management)).send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let names = [CONNECTOR, "acme", "globex", "request-of-this-test"];
+    for text in secrets.0.iter().map(String::as_str).chain(names) {
+        assert!(!metrics.contains(text), "this is in the metrics: {text}");
+    }
 }
 
 async fn manage(server: &Harness, secrets: &mut Secrets) {

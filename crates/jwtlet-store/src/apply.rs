@@ -40,7 +40,10 @@ impl<D: Database> Engine<D> {
             let mut attempt = 1;
             loop {
                 match self.try_apply(&desired, execution, &author).await {
-                    Err(failure) if failure.is_conflict() && attempt < ATTEMPTS => attempt += 1,
+                    Err(failure) if failure.is_conflict() && attempt < ATTEMPTS => {
+                        self.calls().retried();
+                        attempt += 1;
+                    }
                     outcome => return outcome,
                 }
             }

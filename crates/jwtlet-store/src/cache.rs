@@ -18,7 +18,10 @@ use jwtlet_core::{
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
     store::Policy,
 };
+use jwtlet_upstream::Counter;
 use moka::sync::Cache;
+
+use crate::state::PolicyCacheUse;
 
 /// How many changes were learnt of. What was read before one of them is not remembered after it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub(crate) struct PolicyCache {
     started: Instant,
     /// Milliseconds after `started` until which entries are trusted.
     trusted_until: AtomicU64,
+    hits: Counter,
+    misses: Counter,
 }
 
 impl PolicyCache {
@@ -46,18 +51,42 @@ impl PolicyCache {
             generation: Mutex::default(),
             started: Instant::now(),
             trusted_until: AtomicU64::new(0),
+            hits: Counter::default(),
+            misses: Counter::default(),
         }
     }
 
     /// The remembered policy, if it may be used now and has all requested scopes that it grants.
     pub(crate) fn get(&self, key: &MappingKey, requested: &[Scope], now: Instant) -> Option<Arc<Policy>> {
-        let age = u64::try_from(now.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX);
-        if age >= self.trusted_until.load(Ordering::Acquire) {
+        let found = self.find(key, requested, now);
+        let counter = if found.is_some() { &self.hits } else { &self.misses };
+        counter.increment();
+        found
+    }
+
+    fn find(&self, key: &MappingKey, requested: &[Scope], now: Instant) -> Option<Arc<Policy>> {
+        if !self.is_trusted(now) {
             return None;
         }
         let policy = self.entries.get(key)?;
         let has_all = policy.each_scope(requested).all(|mapping| mapping.is_some());
         has_all.then_some(policy)
+    }
+
+    /// Whether what is remembered may be used at this time.
+    pub(crate) fn is_trusted(&self, now: Instant) -> bool {
+        let age = u64::try_from(now.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX);
+        age < self.trusted_until.load(Ordering::Acquire)
+    }
+
+    /// What it was good for so far.
+    pub(crate) fn usage(&self) -> PolicyCacheUse {
+        PolicyCacheUse {
+            hits: self.hits.get(),
+            misses: self.misses.get(),
+            entries: self.entries.entry_count(),
+            bytes: self.entries.weighted_size(),
+        }
     }
 
     /// What to pass to [`PolicyCache::insert`] for what is read from now on.

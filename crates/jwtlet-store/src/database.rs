@@ -12,7 +12,12 @@ use jwtlet_core::{
     store::{MappingFilter, Page, Policy, ScopeFilter, Stored},
 };
 
-use crate::{cache::PolicyCache, error::StoreError, health::StoreHealth};
+use crate::{
+    cache::PolicyCache,
+    error::StoreError,
+    health::StoreHealth,
+    state::{Connections, PolicySize},
+};
 
 /// A database that keeps policy.
 pub(crate) trait Database: Send + Sync + 'static {
@@ -64,6 +69,12 @@ pub(crate) trait Database: Send + Sync + 'static {
 
     /// The stored head of the chain.
     fn chain_head(&self) -> impl Future<Output = Result<ChainHead, StoreError>> + Send;
+
+    /// How many records there are.
+    fn size(&self) -> impl Future<Output = Result<PolicySize, StoreError>> + Send;
+
+    /// The connections that are open.
+    fn connections(&self) -> Connections;
 
     /// Connects, brings the schema up to date, and then tells of the changes that others make; for ever. Each attempt
     /// shows in `health`. The cache is trusted only while it is certain that no change passes unseen.

@@ -1,7 +1,11 @@
 //! The rules of a store, over any database: what an exchange may be answered from memory, and how changes are made.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use arc_swap::ArcSwapOption;
 use jwtlet_core::{
     Scope, UpstreamError,
     audit::{AuditEntry, AuditFilter, AuditRecord, ChainHead, Sealed},
@@ -10,6 +14,8 @@ use jwtlet_core::{
     mapping::{MappingKey, ResourceMapping, ScopeMapping},
     store::{Freshness, Lookup, MappingFilter, Page, ScopeFilter, Stored},
 };
+use jwtlet_upstream::Calls;
+use tokio::time::sleep;
 use tracing::Instrument;
 
 use crate::{
@@ -18,7 +24,12 @@ use crate::{
     error::StoreError,
     health::StoreHealth,
     plan::Plan,
+    state::{PolicySize, StoreState},
 };
+
+/// How often the records are counted, and how soon again while that does not succeed.
+const MEASURED_EVERY: Duration = Duration::from_mins(1);
+const FIRST_MEASURED_WITHIN: Duration = Duration::from_secs(1);
 
 /// How often a transaction that lost against another one is made, in all.
 pub(crate) const ATTEMPTS: u32 = 3;
@@ -29,6 +40,7 @@ pub(crate) struct Engine<D> {
     database: D,
     cache: PolicyCache,
     health: StoreHealth,
+    size: ArcSwapOption<PolicySize>,
 }
 
 /// Why an attempt at a change changed nothing.
@@ -61,7 +73,12 @@ impl<D: Database> Engine<D> {
     /// Over a database that others may change. It remembers at most so many bytes of policy, and nothing before the
     /// database is known to report changes.
     pub(crate) fn new(database: D, cache_bytes: u64) -> Self {
-        Self { database, cache: PolicyCache::new(cache_bytes), health: StoreHealth::default() }
+        Self {
+            database,
+            cache: PolicyCache::new(cache_bytes),
+            health: StoreHealth::default(),
+            size: ArcSwapOption::empty(),
+        }
     }
 
     /// Over a database that only this engine can reach, and that is there at once.
@@ -74,7 +91,35 @@ impl<D: Database> Engine<D> {
 
     /// Keeps the connection to the database, and what is remembered true; for ever.
     pub(crate) async fn run(&self) {
-        self.database.run(&self.cache, &self.health).await;
+        // Both are large, and made once.
+        tokio::join!(Box::pin(self.database.run(&self.cache, &self.health)), Box::pin(self.measure()));
+    }
+
+    /// Counts the records now and then, for ever. That is a matter of some 100 ms for a million of them.
+    async fn measure(&self) {
+        loop {
+            let size = self.database.size().await;
+            let is_known = size.is_ok();
+            if let Ok(size) = size {
+                self.size.store(Some(Arc::new(size)));
+            }
+            sleep(if is_known { MEASURED_EVERY } else { FIRST_MEASURED_WITHIN }).await;
+        }
+    }
+
+    /// What it is doing, for whoever watches it.
+    pub(crate) fn state(&self) -> StoreState {
+        StoreState {
+            size: self.size.load().as_deref().copied(),
+            connections: self.database.connections(),
+            feed_is_alive: self.cache.is_trusted(Instant::now()),
+            cache: self.cache.usage(),
+        }
+    }
+
+    /// What became of the calls so far.
+    pub(crate) fn calls(&self) -> &Calls {
+        self.health.calls()
     }
 
     /// [`jwtlet_core::PolicyStore::policy`].
@@ -95,7 +140,7 @@ impl<D: Database> Engine<D> {
 
     async fn current_policy(&self, key: &MappingKey) -> Result<Lookup, StoreError> {
         let read_at = self.cache.generation();
-        let policy = self.health.observe(self.database.policy(key).await)?.map(Arc::new);
+        let policy = self.health.observe(self.database.policy(key)).await?.map(Arc::new);
         if let Some(policy) = &policy {
             self.cache.insert(read_at, key.clone(), Arc::clone(policy));
         }
@@ -124,7 +169,10 @@ impl<D: Database> Engine<D> {
             let mut attempt = 1;
             loop {
                 match self.record(refusal.clone(), &author).await {
-                    Err(error) if error.is_conflict() && attempt < ATTEMPTS => attempt += 1,
+                    Err(error) if error.is_conflict() && attempt < ATTEMPTS => {
+                        self.health.calls().retried();
+                        attempt += 1;
+                    }
                     outcome => return outcome,
                 }
             }
@@ -137,14 +185,14 @@ impl<D: Database> Engine<D> {
         filter: &MappingFilter,
         page: &Page<MappingKey>,
     ) -> Result<Vec<Stored<ResourceMapping>>, StoreError> {
-        self.health.observe(self.database.list_mappings(filter, page).await)
+        self.health.observe(self.database.list_mappings(filter, page)).await
     }
 
     pub(crate) async fn mapping(
         &self,
         key: &MappingKey,
     ) -> Result<Option<Stored<ResourceMapping>>, StoreError> {
-        self.health.observe(self.database.mapping(key).await)
+        self.health.observe(self.database.mapping(key)).await
     }
 
     pub(crate) async fn list_scopes(
@@ -152,11 +200,11 @@ impl<D: Database> Engine<D> {
         filter: &ScopeFilter,
         page: &Page<Scope>,
     ) -> Result<Vec<Stored<ScopeMapping>>, StoreError> {
-        self.health.observe(self.database.list_scopes(filter, page).await)
+        self.health.observe(self.database.list_scopes(filter, page)).await
     }
 
     pub(crate) async fn scope(&self, scope: &Scope) -> Result<Option<Stored<ScopeMapping>>, StoreError> {
-        self.health.observe(self.database.scope(scope).await)
+        self.health.observe(self.database.scope(scope)).await
     }
 
     pub(crate) async fn audit(
@@ -164,15 +212,15 @@ impl<D: Database> Engine<D> {
         filter: &AuditFilter,
         page: &Page<u64>,
     ) -> Result<Vec<AuditRecord>, StoreError> {
-        self.health.observe(self.database.audit(filter, page).await)
+        self.health.observe(self.database.audit(filter, page)).await
     }
 
     pub(crate) async fn chain(&self, page: &Page<u64>) -> Result<Vec<Sealed>, StoreError> {
-        self.health.observe(self.database.chain(page).await)
+        self.health.observe(self.database.chain(page)).await
     }
 
     pub(crate) async fn chain_head(&self) -> Result<ChainHead, StoreError> {
-        self.health.observe(self.database.chain_head().await)
+        self.health.observe(self.database.chain_head()).await
     }
 
     pub(crate) fn health(&self) -> Health {
@@ -191,7 +239,10 @@ impl<D: Database> Engine<D> {
         let mut attempt = 1;
         loop {
             match self.make(changes, author).await {
-                Err(failure) if failure.is_conflict() && attempt < ATTEMPTS => attempt += 1,
+                Err(failure) if failure.is_conflict() && attempt < ATTEMPTS => {
+                    self.health.calls().retried();
+                    attempt += 1;
+                }
                 outcome => return outcome,
             }
         }
@@ -199,7 +250,7 @@ impl<D: Database> Engine<D> {
 
     /// One transaction.
     async fn make(&self, changes: &[Change], author: &Author) -> Result<Vec<Applied>, Failure<ChangeError>> {
-        let mut transaction = self.database.begin().await?;
+        let mut transaction = self.health.count(self.database.begin()).await?;
         let mut plan = Plan::load(&mut transaction, changes).await?;
         let applied = changes
             .iter()
@@ -214,7 +265,7 @@ impl<D: Database> Engine<D> {
     /// What was remembered of the changed records is forgotten also when the end of the transaction is not known: the
     /// connection may be lost after the database made the change.
     pub(crate) async fn commit(&self, transaction: D::Transaction, plan: &Plan) -> Result<(), StoreError> {
-        let outcome = transaction.commit().await;
+        let outcome = self.health.count(transaction.commit()).await;
         if plan.changes_scopes() {
             self.cache.clear();
         } else {
@@ -224,7 +275,7 @@ impl<D: Database> Engine<D> {
     }
 
     async fn record(&self, refusal: AuditEntry, author: &Author) -> Result<(), StoreError> {
-        let mut transaction = self.database.begin().await?;
+        let mut transaction = self.health.count(self.database.begin()).await?;
         append(&mut transaction, vec![refusal], author).await?;
         transaction.commit().await
     }

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, path::PathBuf};
 
 use jwtlet_core::{UpstreamError, upstream::System};
+use jwtlet_upstream::Failure;
 
 /// A failure of the database, or of what it holds.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +66,31 @@ impl StoreError {
             }
             Self::TooNew { .. } | Self::TooOld { .. } => Some(self.to_string().into()),
             Self::Json(_) | Self::NotReady | Self::GivenUp(_) => None,
+        }
+    }
+
+    /// What it counts as. A transaction that lost against another one is no failure of the database.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        /// Codes of PostgreSQL for a login that it refuses, and for rights that are missing.
+        const CREDENTIALS: [&str; 3] = ["28000", "28P01", "42501"];
+        match self {
+            _ if self.is_conflict() => None,
+            Self::Database(sqlx::Error::PoolTimedOut) => Some(Failure::TimedOut),
+            Self::Database(sqlx::Error::Io(error)) if error.kind() == std::io::ErrorKind::TimedOut => {
+                Some(Failure::TimedOut)
+            }
+            Self::Database(sqlx::Error::Database(error))
+                if error.code().is_some_and(|code| CREDENTIALS.contains(&&*code)) =>
+            {
+                Some(Failure::Credentials)
+            }
+            Self::Database(sqlx::Error::Database(_)) | Self::Json(_) => Some(Failure::Unexpected),
+            Self::Database(_) | Self::File { .. } => Some(Failure::Unreachable),
+            Self::Migration(_)
+            | Self::TooNew { .. }
+            | Self::TooOld { .. }
+            | Self::NotReady
+            | Self::GivenUp(_) => Some(Failure::Unavailable),
         }
     }
 

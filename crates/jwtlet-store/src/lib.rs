@@ -16,8 +16,10 @@ mod plan;
 mod postgres;
 mod rows;
 mod sqlite;
+mod state;
 mod store;
 
 pub use error::StoreError;
 pub use postgres::{PostgresSettings, PostgresUrlError, SslMode, UnknownSslMode};
+pub use state::{Connections, PolicyCacheUse, PolicySize, StoreState};
 pub use store::{Backend, Store, StoreSettings};

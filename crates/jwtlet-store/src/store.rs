@@ -13,10 +13,14 @@ use jwtlet_core::{
     store::{Freshness, Lookup, MappingFilter, Page, ScopeFilter, Stored},
 };
 
+use jwtlet_upstream::{Calls, trace};
+use tracing::{Instrument, trace_span};
+
 use crate::{
     engine::Engine,
     postgres::{Postgres, PostgresSettings},
     sqlite::Sqlite,
+    state::StoreState,
 };
 
 /// How much memory [`Store::memory`] takes for remembered policy, in bytes.
@@ -97,6 +101,20 @@ impl Store {
     }
 }
 
+impl Store {
+    /// What it is doing, for whoever watches it.
+    #[must_use]
+    pub fn state(&self) -> StoreState {
+        on_engine!(self, engine => engine.state())
+    }
+
+    /// What became of the calls to the database so far.
+    #[must_use]
+    pub fn calls(&self) -> &Calls {
+        on_engine!(self, engine => engine.calls())
+    }
+}
+
 impl PolicyStore for Store {
     async fn policy(
         &self,
@@ -104,7 +122,8 @@ impl PolicyStore for Store {
         requested: &[Scope],
         freshness: Freshness,
     ) -> Result<Lookup, UpstreamError> {
-        Ok(on_engine!(self, engine => engine.policy(key, requested, freshness).await)?)
+        let stage = trace_span!(target: trace::TARGET, "policy");
+        Ok(on_engine!(self, engine => engine.policy(key, requested, freshness).instrument(stage).await)?)
     }
 
     async fn change(&self, changes: Vec<Change>, author: &Author) -> Result<Vec<Applied>, ChangeError> {

@@ -12,7 +12,12 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use reqwest::{Certificate, Client, RequestBuilder, Response, redirect::Policy};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
-use tracing::{info, warn};
+use tracing::{Instrument, field::Empty, info, trace_span, warn};
+
+use crate::{
+    statistics::{Calls, Failure, failure_of},
+    trace,
+};
 
 /// How long the certificates of a CA file are used without looking at the file.
 const CA_MAX_AGE: Duration = Duration::from_mins(1);
@@ -123,6 +128,8 @@ impl Answer {
 pub struct HttpClient {
     settings: HttpSettings,
     state: Mutex<Option<State>>,
+    calls: Calls,
+    failure: fn(&Answer) -> Option<Failure>,
 }
 
 #[derive(Debug)]
@@ -136,7 +143,20 @@ impl HttpClient {
     /// Names the settings; the CA file is read with the first call, so that starting does not depend on it.
     #[must_use]
     pub fn new(settings: HttpSettings) -> Self {
-        Self { settings, state: Mutex::new(None) }
+        let by_status = |answer: &Answer| Failure::of_status(answer.status);
+        Self { settings, state: Mutex::new(None), calls: Calls::default(), failure: by_status }
+    }
+
+    /// With another rule for which answers count as failures than their status alone.
+    #[must_use]
+    pub fn counting_as_failure(self, failure: fn(&Answer) -> Option<Failure>) -> Self {
+        Self { failure, ..self }
+    }
+
+    /// What became of the calls so far.
+    #[must_use]
+    pub fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     /// The client to build a request with.
@@ -168,9 +188,14 @@ impl HttpClient {
     /// # Errors
     /// [`HttpError::TimedOut`], [`HttpError::Transport`], [`HttpError::TooLong`].
     pub async fn send(&self, request: RequestBuilder) -> Result<Answer, HttpError> {
-        let mut response = request.send().await?;
-        let body = read_body(&mut response).await?;
-        Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
+        let started = Instant::now();
+        let span = trace_span!(target: trace::TARGET, "call", otel.kind = "client", http.response.status_code = Empty);
+        let outcome = exchange(request).instrument(span.clone()).await;
+        if let Ok(answer) = &outcome {
+            span.record("http.response.status_code", answer.status.as_u16());
+        }
+        self.calls.ended(started.elapsed(), failure_of(&outcome, self.failure));
+        outcome
     }
 
     fn refresh(&self, known: &mut State) -> Result<(), HttpError> {
@@ -221,6 +246,12 @@ impl HttpClient {
         let certificates = Certificate::from_pem_bundle(pem).map_err(|error| unusable(Some(error)))?;
         if certificates.is_empty() { Err(unusable(None)) } else { Ok(certificates) }
     }
+}
+
+async fn exchange(request: RequestBuilder) -> Result<Answer, HttpError> {
+    let mut response = request.headers(trace::handed_on()).send().await?;
+    let body = read_body(&mut response).await?;
+    Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
 }
 
 async fn read_body(response: &mut Response) -> Result<Bytes, HttpError> {

@@ -9,8 +9,11 @@ mod backoff;
 mod credential_file;
 mod health;
 mod http_client;
+mod statistics;
+pub mod trace;
 
 pub use backoff::{Backoff, jittered};
 pub use credential_file::{CredentialError, CredentialFile};
 pub use health::HealthCell;
 pub use http_client::{Answer, HttpClient, HttpError, HttpSettings, retry_after, sensitive_header};
+pub use statistics::{Calls, Counter, Failure, Histogram, Spread, TIMES};

@@ -6,7 +6,12 @@ use std::time::Duration;
 use jwtlet_upstream::CredentialFile;
 use secrecy::SecretString;
 
-use crate::{VaultAuth, client::Client, error::VaultError, login::Login};
+use crate::{
+    VaultAuth,
+    client::Client,
+    error::VaultError,
+    login::{Login, TokenUse},
+};
 
 /// Where the token comes from.
 #[derive(Debug)]
@@ -53,6 +58,14 @@ impl TokenSource {
         match self {
             Self::Login(login) => login.keep(client).await,
             Self::Fixed(_) | Self::File(_) => Ok(()),
+        }
+    }
+
+    /// What is known of the token's life; `None` for one that somebody else looks after.
+    pub(crate) fn token_use(&self) -> Option<TokenUse> {
+        match self {
+            Self::Login(login) => Some(login.token_use()),
+            Self::Fixed(_) | Self::File(_) => None,
         }
     }
 

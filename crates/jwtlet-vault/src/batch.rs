@@ -50,8 +50,11 @@ impl Lanes {
                 return Some(Unserved::TooLarge(failed));
             }
             batch = timeout_at(latest, self.prepare(failed, &mut attempts)).await.ok()?;
-            if let Some(lane) = lane.filter(|_| !batch.is_empty()) {
-                lane.resume();
+            if !batch.is_empty() {
+                self.transit.session.calls().retried();
+                if let Some(lane) = lane {
+                    lane.resume();
+                }
             }
             attempts.another();
         }

@@ -7,12 +7,12 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use jwtlet_upstream::{Answer, HttpClient, HttpSettings, sensitive_header};
+use jwtlet_upstream::{Answer, Calls, Failure, HttpClient, HttpSettings, sensitive_header};
 use secrecy::SecretString;
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::warn;
 
-use crate::{VaultSettings, error::VaultError, wire::Envelope};
+use crate::{VaultSettings, error::VaultError, refusal::Refusal, wire::Envelope};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
@@ -65,7 +65,8 @@ impl Client {
             ca_file_optional: false,
             connect_timeout: settings.connect_timeout,
             request_timeout: settings.request_timeout,
-        });
+        })
+        .counting_as_failure(failure);
         let namespace = settings.namespace.as_ref();
         Self {
             http,
@@ -74,6 +75,11 @@ impl Client {
             namespace: namespace.and_then(|namespace| HeaderValue::from_str(namespace.as_str()).ok()),
             last_warnings: Mutex::default(),
         }
+    }
+
+    /// What became of the calls so far.
+    pub(crate) fn calls(&self) -> &Calls {
+        self.http.calls()
     }
 
     /// Sends a call; a status that is not a success is an error.
@@ -124,5 +130,14 @@ impl Client {
             warn!(path = call.path, ?warnings, "Vault warns");
             *last = warnings.to_vec();
         }
+    }
+}
+
+/// What an answer counts as. A sealed Vault has no status of its own, and standby nodes have some that HTTP does not know.
+fn failure(answer: &Answer) -> Option<Failure> {
+    match answer.status.as_u16() {
+        503 if Refusal::of(answer).is_about_seal() => Some(Failure::Sealed),
+        472 | 473 => Some(Failure::Unavailable),
+        _ => Failure::of_status(answer.status),
     }
 }

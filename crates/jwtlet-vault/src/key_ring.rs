@@ -44,6 +44,23 @@ struct Listed {
     at: Instant,
 }
 
+/// What the known versions of the signing key are used for.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyCensus {
+    /// The version that signs, and when Vault made it.
+    pub signing: Option<(u32, Timestamp)>,
+    /// The newest version, and when Vault made it.
+    pub newest: Option<(u32, Timestamp)>,
+    /// How many are published and too new to sign.
+    pub waiting: usize,
+    /// How many do not sign any more and are published for the tokens that they signed.
+    pub superseded: usize,
+    /// How many Vault lists that are not published any more.
+    pub retired: usize,
+    /// How long ago Vault listed them.
+    pub read: Duration,
+}
+
 /// All known versions.
 #[derive(Debug)]
 pub(crate) struct KeyRing {
@@ -160,6 +177,26 @@ impl KeyRing {
             previous.versions().any(|old| old.number == version.number && old.jwk != version.jwk)
         };
         self.versions().find(differs).map(|version| version.jwk.kid())
+    }
+
+    /// What the versions are used for at this time.
+    pub(crate) fn census(&self, now: Timestamp) -> KeyCensus {
+        let candidates: Vec<_> = self.candidates().collect();
+        let signing = self.signing(now).map(|version| version.candidate());
+        let Lifetimes { publish_before_sign, token_ttl } = self.lifetimes;
+        let number = signing.map_or(0, |candidate| candidate.version);
+        let published = first_published(&candidates, number, now, publish_before_sign, token_ttl);
+        let superseded =
+            candidates.iter().skip(published).filter(|candidate| candidate.version < number).count();
+        let described = |candidate: Candidate| (candidate.version, candidate.created_at);
+        KeyCensus {
+            signing: signing.map(described),
+            newest: candidates.last().copied().map(described),
+            waiting: candidates.iter().filter(|candidate| candidate.version > number).count(),
+            superseded,
+            retired: published,
+            read: self.read_at.elapsed(),
+        }
     }
 
     /// When Vault's answer came.

@@ -15,18 +15,22 @@ use std::{
 
 use jiff::Timestamp;
 use jwtlet_core::jws::CompactJws;
+use jwtlet_upstream::{
+    Counter, Histogram, Spread,
+    trace::{self, Link},
+};
 use tokio::{
     sync::oneshot,
     task::yield_now,
     time::{Instant, timeout_at},
 };
-use tracing::warn;
+use tracing::{Instrument, Span, trace_span, warn};
 
 use crate::{
     VaultSettings,
     error::VaultError,
     outcomes::Outcomes,
-    queue::{Limits, Queue},
+    queue::{Limits, MOST_WAITING, Queue},
     settings::LARGEST_BATCH,
     transit::Transit,
 };
@@ -40,6 +44,8 @@ pub(crate) struct Waiting {
     pub(crate) payload: Vec<u8>,
     pub(crate) now: Timestamp,
     pub(crate) deadline: Instant,
+    /// To the span of its exchange.
+    link: Option<Link>,
     reply: oneshot::Sender<Outcome>,
 }
 
@@ -63,6 +69,26 @@ pub(crate) struct Lanes {
     pub(crate) outcomes: Outcomes,
     queue: Mutex<Queue<Waiting>>,
     patience: Duration,
+    batch_sizes: Histogram,
+    turned_away: Counter,
+}
+
+/// Bounds for the number of signatures that a call asks for.
+const BATCH_SIZES: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
+
+/// How many wait for a signature, and for how many a call is made.
+#[derive(Debug, Clone)]
+pub struct SignatureQueue {
+    /// How many exchanges wait for a call to be made.
+    pub waiting: usize,
+    /// How many may wait.
+    pub max_waiting: usize,
+    /// How many calls are under way.
+    pub calls: usize,
+    /// How many exchanges were turned away so far because too many waited.
+    pub turned_away: u64,
+    /// For how many exchanges each call was made.
+    pub batch_sizes: Spread,
 }
 
 impl Lanes {
@@ -76,6 +102,20 @@ impl Lanes {
             outcomes: Outcomes::default(),
             queue: Mutex::new(Queue::new(limits)),
             patience: settings.request_timeout,
+            batch_sizes: Histogram::new(BATCH_SIZES),
+            turned_away: Counter::default(),
+        }
+    }
+
+    /// How many wait, and for how many calls were made.
+    pub(crate) fn signature_queue(&self) -> SignatureQueue {
+        let (waiting, calls) = self.queue().load();
+        SignatureQueue {
+            waiting,
+            max_waiting: MOST_WAITING,
+            calls,
+            turned_away: self.turned_away.get(),
+            batch_sizes: self.batch_sizes.spread(),
         }
     }
 
@@ -86,7 +126,8 @@ impl Lanes {
         }
         let deadline = Instant::now() + self.patience;
         let (reply, outcome) = oneshot::channel();
-        let waiting = Waiting { payload: payload.to_vec(), now, deadline, reply };
+        let link = Link::to_current();
+        let waiting = Waiting { payload: payload.to_vec(), now, deadline, link, reply };
         if self.enter(waiting)? {
             // When this caller leaves meanwhile, the next to enter makes the call, or one under way does when it ends.
             yield_now().await;
@@ -106,7 +147,10 @@ impl Lanes {
     /// Lets a caller wait. Tells whether a call would leave early for it.
     fn enter(&self, waiting: Waiting) -> Result<bool, VaultError> {
         let mut queue = self.queue();
-        queue.push(waiting, Waiting::has_left).map_err(|_| VaultError::Busy)?;
+        if queue.push(waiting, Waiting::has_left).is_err() {
+            self.turned_away.increment();
+            return Err(VaultError::Busy);
+        }
         Ok(queue.is_early())
     }
 
@@ -115,10 +159,12 @@ impl Lanes {
         let mut any = false;
         loop {
             // The lock is released before the task is made.
-            let Some(batch) = self.queue().take() else { return any };
+            let Some(mut batch) = self.queue().take() else { return any };
+            self.batch_sizes.observe(batch.len().try_into().unwrap_or(u64::MAX));
             let lane =
                 Lane { lanes: Arc::clone(self), items: batch.len(), is_under_way: AtomicBool::new(true) };
-            tokio::spawn(lane.run(batch));
+            let span = span_of(&mut batch);
+            tokio::spawn(lane.run(batch).instrument(span));
             any = true;
         }
     }
@@ -138,6 +184,15 @@ impl Lanes {
     fn queue(&self) -> MutexGuard<'_, Queue<Waiting>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A call belongs to all exchanges that it serves, hence to none of their traces: it has its own, linked to theirs.
+fn span_of(batch: &mut [Waiting]) -> Span {
+    let span = trace_span!(target: trace::TARGET, parent: None, "sign batch", signatures = batch.len());
+    for link in batch.iter_mut().filter_map(|caller| caller.link.take()) {
+        link.of(&span);
+    }
+    span
 }
 
 /// The place of a call among those under way. It is given up when the answer has come, so that the next call is made before

@@ -46,6 +46,9 @@ mod transit;
 mod wire;
 
 pub use choices::{RsaAlgorithm, VerifySignatures};
+pub use key_ring::KeyCensus;
+pub use lanes::SignatureQueue;
+pub use login::TokenUse;
 pub use settings::{
     KeyName, KubernetesLogin, LARGEST_BATCH, MountPath, Namespace, SettingError, VaultAuth, VaultSettings,
     check_token,

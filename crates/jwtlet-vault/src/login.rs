@@ -15,7 +15,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use jwtlet_core::upstream::chain;
-use jwtlet_upstream::{CredentialFile, jittered};
+use jwtlet_upstream::{Counter, CredentialFile, jittered};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, de::IgnoredAny};
 use serde_json::json;
@@ -104,6 +104,16 @@ pub(crate) struct Login {
     closed_until: StdMutex<Option<Instant>>,
     /// How long repeats may take altogether.
     patience: Duration,
+    failures: Counter,
+}
+
+/// What is known of the life of a token from a login.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenUse {
+    /// How long it is good for; `None` before the first login and for a token without end.
+    pub remaining: Option<Duration>,
+    /// How many logins and renewals have failed so far, repeats apart.
+    pub failures: u64,
 }
 
 #[derive(Serialize)]
@@ -123,12 +133,23 @@ impl Login {
             turn: Mutex::default(),
             closed_until: StdMutex::default(),
             patience,
+            failures: Counter::default(),
         }
     }
 
     /// The token of the last login.
     pub(crate) fn token(&self) -> Result<SecretString, VaultError> {
         self.lease.load().as_ref().map(|lease| lease.token.clone()).ok_or(VaultError::NotLoggedIn)
+    }
+
+    /// What is known of the life of the token.
+    pub(crate) fn token_use(&self) -> TokenUse {
+        let lease = self.lease.load();
+        let ends = lease.as_ref().and_then(|lease| lease.ends);
+        TokenUse {
+            remaining: ends.map(|ends| ends.saturating_duration_since(Instant::now())),
+            failures: self.failures.get(),
+        }
     }
 
     /// How long until [`Login::keep`] has something to do; `None` before the first login and for a token without end.
@@ -194,13 +215,14 @@ impl Login {
         }
         let body = json!({ "increment": lease.length.as_secs() });
         let call = Call::write("auth/token/renew-self", &body);
-        let mut repeats = Repeats::within(self.patience);
+        let mut repeats = Repeats::within(self.patience, client.calls());
         let (auth, start) = loop {
             let start = Instant::now();
             match self.authenticate(client, &call, Some(&lease.token)).await {
                 Ok(auth) => break (auth, start),
                 Err(error) => {
                     if let Err(error) = repeats.after(error).await {
+                        self.failures.increment();
                         warn!(error = chain(&error), "the Vault token was not renewed; logging in again");
                         return false;
                     }
@@ -220,7 +242,7 @@ impl Login {
     }
 
     async fn log_in_patiently(&self, client: &Client) -> Result<Lease, VaultError> {
-        let mut repeats = Repeats::within(self.patience);
+        let mut repeats = Repeats::within(self.patience, client.calls());
         loop {
             match self.log_in(client).await {
                 Err(error) => repeats.after(error).await?,
@@ -230,6 +252,10 @@ impl Login {
     }
 
     async fn log_in(&self, client: &Client) -> Result<Lease, VaultError> {
+        self.try_log_in_with_file(client).await.inspect_err(|_| self.failures.increment())
+    }
+
+    async fn try_log_in_with_file(&self, client: &Client) -> Result<Lease, VaultError> {
         let jwt = self.service_account.token()?;
         let start = Instant::now();
         let auth = match self.try_log_in(client, &jwt).await {

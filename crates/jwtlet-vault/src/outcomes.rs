@@ -10,7 +10,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use jwtlet_core::{health::Health, upstream::chain};
-use jwtlet_upstream::HealthCell;
+use jwtlet_upstream::{Counter, HealthCell};
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
@@ -25,6 +25,8 @@ pub(crate) struct Outcomes {
     successes_seen: AtomicU64,
     /// Why the background work did not get through, last time.
     obstacle: ArcSwapOption<VaultError>,
+    /// How often the background work did not get through.
+    obstructions: Counter,
 }
 
 impl Outcomes {
@@ -51,6 +53,12 @@ impl Outcomes {
             warn!(error = chain(&*error), "Vault signs, but the signing key or the login cannot be kept up");
         }
         self.obstacle.store(Some(error));
+        self.obstructions.increment();
+    }
+
+    /// How often the background work did not get through so far.
+    pub(crate) fn obstructions(&self) -> u64 {
+        self.obstructions.get()
     }
 
     /// The background work got through.

@@ -73,6 +73,11 @@ impl<T> Queue<T> {
         Ok(())
     }
 
+    /// How many wait, and how many calls are under way.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        (self.waiting.len(), self.lanes)
+    }
+
     /// Whether a call is to be made now although no share has gathered, after one that answered several callers, who may
     /// all be about to come back. One who never has company is never early; nor is anybody where there is one lane only,
     /// because others gather while the first has it.

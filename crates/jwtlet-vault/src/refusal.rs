@@ -36,6 +36,11 @@ impl Refusal {
         self.texts.iter().any(|text| names_version(text))
     }
 
+    /// Whether Vault is sealed.
+    pub(crate) fn is_about_seal(&self) -> bool {
+        self.texts.iter().any(|text| text.contains("sealed"))
+    }
+
     /// Whether the request was too large: its body, or the number of things in its JSON.
     pub(crate) fn is_about_size(&self) -> bool {
         match self.status.as_u16() {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use jwtlet_core::upstream::chain;
-use jwtlet_upstream::{Backoff, HttpError};
+use jwtlet_upstream::{Backoff, Calls, HttpError};
 use tokio::time::{Instant, sleep};
 use tracing::debug;
 
@@ -106,15 +106,16 @@ impl Attempts {
 
 /// The repeats of a call that is not made for callers with deadlines.
 #[derive(Debug)]
-pub(crate) struct Repeats {
+pub(crate) struct Repeats<'a> {
     attempts: Attempts,
     deadline: Instant,
+    calls: &'a Calls,
 }
 
-impl Repeats {
-    /// The first attempt is being made; all of them together may take this long.
-    pub(crate) fn within(patience: Duration) -> Self {
-        Self { attempts: Attempts::first(), deadline: Instant::now() + patience }
+impl<'a> Repeats<'a> {
+    /// The first attempt is being made; all of them together may take this long. Repeats are counted with these calls.
+    pub(crate) fn within(patience: Duration, calls: &'a Calls) -> Self {
+        Self { attempts: Attempts::first(), deadline: Instant::now() + patience, calls }
     }
 
     /// Waits until the call can be made again, or returns its failure when that is of no use or there is no time.
@@ -128,6 +129,7 @@ impl Repeats {
         }
         debug!(error = chain(&error), "asking once more");
         sleep(pause).await;
+        self.calls.retried();
         self.attempts.another();
         Ok(())
     }

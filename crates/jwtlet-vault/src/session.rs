@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jwtlet_upstream::Answer;
+use jwtlet_upstream::{Answer, Calls};
 use serde::de::DeserializeOwned;
 use tracing::info;
 
@@ -11,6 +11,7 @@ use crate::{
     auth::TokenSource,
     client::{Call, Client},
     error::VaultError,
+    login::TokenUse,
     remedy::Repeats,
 };
 
@@ -57,7 +58,7 @@ impl Session {
 
     /// Like [`Session::data`], and again after a pause while there is hope, for a call that changes nothing.
     pub(crate) async fn data_patiently<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, VaultError> {
-        let mut repeats = Repeats::within(self.patience);
+        let mut repeats = Repeats::within(self.patience, self.calls());
         loop {
             match self.data(call).await {
                 Err(error) => repeats.after(error).await?,
@@ -69,6 +70,16 @@ impl Session {
     /// Logs in or renews when it is time.
     pub(crate) async fn keep_token(&self) -> Result<(), VaultError> {
         self.source.keep(&self.client).await
+    }
+
+    /// What became of the calls so far.
+    pub(crate) fn calls(&self) -> &Calls {
+        self.client.calls()
+    }
+
+    /// What is known of the token's life; `None` for one that somebody else looks after.
+    pub(crate) fn token_use(&self) -> Option<TokenUse> {
+        self.source.token_use()
     }
 
     /// How long until [`Session::keep_token`] has something to do; `None` when it never has.

@@ -7,13 +7,16 @@ use std::{
 
 use jiff::Timestamp;
 use jwtlet_core::{Signer, UpstreamError, health::Health, jwk::JwkSet, jws::CompactJws};
-use jwtlet_upstream::{Backoff, jittered};
+use jwtlet_upstream::{Backoff, Calls, jittered, trace};
 use tokio::{select, time};
+use tracing::{Instrument, trace_span};
 
 use crate::{
     VaultSettings,
     error::{VaultError, upstream_error},
-    lanes::Lanes,
+    key_ring::KeyCensus,
+    lanes::{Lanes, SignatureQueue},
+    login::TokenUse,
 };
 
 /// The pauses of the background work while it does not get through.
@@ -66,6 +69,36 @@ impl VaultSigner {
         }
     }
 
+    /// What became of the calls to Vault so far.
+    #[must_use]
+    pub fn calls(&self) -> &Calls {
+        self.lanes.transit.session.calls()
+    }
+
+    /// How many wait for a signature, and for how many calls were made.
+    #[must_use]
+    pub fn queue(&self) -> SignatureQueue {
+        self.lanes.signature_queue()
+    }
+
+    /// What the versions of the key are used for at this time; `None` until the key was read for the first time.
+    #[must_use]
+    pub fn census(&self, now: Timestamp) -> Option<KeyCensus> {
+        Some(self.lanes.transit.ring()?.census(now))
+    }
+
+    /// What is known of the life of jwtlet's own token; `None` for one that somebody else looks after.
+    #[must_use]
+    pub fn token_use(&self) -> Option<TokenUse> {
+        self.lanes.transit.session.token_use()
+    }
+
+    /// How often the key or the login could not be kept up so far.
+    #[must_use]
+    pub fn obstructions(&self) -> u64 {
+        self.lanes.outcomes.obstructions()
+    }
+
     /// Waits until there is something to do. Returns when a signature was refused, if that is what there is.
     async fn rest(&self) -> Option<Instant> {
         let transit = &self.lanes.transit;
@@ -100,7 +133,8 @@ impl VaultSigner {
 
 impl Signer for VaultSigner {
     async fn sign(&self, payload: &[u8], now: Timestamp) -> Result<CompactJws, UpstreamError> {
-        self.lanes.sign(payload, now).await.map_err(upstream_error)
+        let stage = trace_span!(target: trace::TARGET, "sign");
+        self.lanes.sign(payload, now).instrument(stage).await.map_err(upstream_error)
     }
 
     fn published_keys(&self, now: Timestamp) -> Option<Arc<JwkSet>> {

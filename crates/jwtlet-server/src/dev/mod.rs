@@ -33,7 +33,14 @@ pub struct Options {
 
 /// Runs until told to stop, or for one exchange.
 pub async fn run(options: Options, stop: CancellationToken) -> ExitCode {
-    logging::init(LogFormat::Text, LevelFilter::ERROR);
+    let logging = logging::init(LogFormat::Text, LevelFilter::ERROR);
+    let status = show_until(options, &stop).await;
+    // A failure to end it is a failure to wait for it.
+    let _ = tokio::task::spawn_blocking(move || logging.finish()).await;
+    status
+}
+
+async fn show_until(options: Options, stop: &CancellationToken) -> ExitCode {
     let outcome = tokio::select! {
         outcome = show(options) => outcome,
         // Ctrl-C before the story is told.

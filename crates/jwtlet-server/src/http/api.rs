@@ -18,13 +18,21 @@ use axum::{
     BoxError, Router,
     body::{Bytes, HttpBody},
     extract::Request,
-    http::{HeaderValue, header},
+    http::{HeaderMap, HeaderValue, Method, header},
     response::Response,
 };
+use jwtlet_upstream::trace;
+use opentelemetry::trace::TraceContextExt;
 use tower::Service as _;
-use tracing::{debug, info_span};
+use tracing::{
+    Span, debug,
+    field::{self, Empty},
+    info_span,
+};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{Service, oauth, request_id::RequestId, wording::fit};
+use crate::metrics::{ApiName, NO_ROUTE, Reason};
 
 /// Makes the answer to a request whose handler panicked.
 pub(crate) type OnPanic = fn(Box<dyn Any + Send>) -> Response;
@@ -33,15 +41,15 @@ pub(crate) type OnPanic = fn(Box<dyn Any + Send>) -> Response;
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     router: Router,
-    /// What answers exchanges, in the API that has them.
-    exchanges: Option<Arc<Service>>,
+    name: ApiName,
+    service: Arc<Service>,
     panicked: OnPanic,
     product: Option<HeaderValue>,
 }
 
 impl Api {
-    pub(super) fn new(router: Router, exchanges: Option<Arc<Service>>, panicked: OnPanic) -> Self {
-        Self { router, exchanges, panicked, product: None }
+    pub(super) fn new(name: ApiName, router: Router, service: Arc<Service>, panicked: OnPanic) -> Self {
+        Self { router, name, service, panicked, product: None }
     }
 
     /// With a `Server` header in every answer.
@@ -57,22 +65,33 @@ impl Api {
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
+        let metrics = &self.service.metrics;
+        let _in_flight = metrics.begin(self.name);
+        let method = request.method().clone();
         let id = RequestId::of(request.headers());
-        let span = info_span!("request", id = id.as_str(), method = %request.method(), path = %fit(request.uri().path()));
+        let span = info_span!(
+            "request",
+            id = id.as_str(),
+            trace_id = Empty,
+            method = %request.method(),
+            path = %fit(request.uri().path()),
+        );
+        if !span.is_disabled() {
+            join_trace(&span, request.headers());
+        }
         let routed = {
             // Pinned here and not handed on by value: each function that takes a future keeps room for it twice.
             let mut routing = pin!(async {
-                match self.exchanges {
-                    Some(service) if oauth::is_exchange(&request) => Ok(oauth::token(service, request).await),
-                    _ => {
-                        request.extensions_mut().insert(id.clone());
-                        self.router.call(request).await
-                    }
+                if self.name == ApiName::Exchange && oauth::is_exchange(&request) {
+                    return Ok(oauth::token(&self.service, request).await);
                 }
+                request.extensions_mut().insert(id.clone());
+                self.router.call(request).await
             });
             poll_fn(|context| span.in_scope(|| caught(|| routing.as_mut().poll(context)))).await
         };
-        let mut response = routed.unwrap_or_else(|panic| Ok(span.in_scope(|| (self.panicked)(panic))))?;
+        let mut response =
+            routed.unwrap_or_else(|panic| Ok(span.in_scope(|| self.contain(&method, panic))))?;
         span.in_scope(|| debug!(status = response.status().as_u16(), "answered"));
         id.write(response.headers_mut());
         if let Some(product) = self.product {
@@ -80,6 +99,29 @@ impl Api {
         }
         Ok(response)
     }
+
+    /// The answer to a request whose handler panicked.
+    fn contain(&self, method: &Method, panic: Box<dyn Any + Send>) -> Response {
+        let response = (self.panicked)(panic);
+        match self.name {
+            ApiName::Exchange => self.service.metrics.exchanged(Reason::Internal),
+            ApiName::Management => {
+                self.service.metrics.management.answered(NO_ROUTE, method, response.status());
+            }
+        }
+        response
+    }
+}
+
+/// Makes the span a part of the trace that the caller began, and names the trace on the lines of the request.
+fn join_trace(span: &Span, headers: &HeaderMap) {
+    if !trace::is_exporting() {
+        return;
+    }
+    // Refused only for a span that has begun already.
+    let _ = span.set_parent(trace::accepted(headers));
+    let context = span.context();
+    span.record("trace_id", field::display(context.span().span_context().trace_id()));
 }
 
 /// What a poll came to, or what it panicked with. The future is not to be polled again after a panic.
@@ -90,8 +132,10 @@ fn caught<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<Result<T, Box<dyn Any + Sen
 #[cfg(test)]
 mod tests {
     use axum::{body::Body, http::StatusCode, response::IntoResponse, routing::get};
+    use jiff::Timestamp;
 
     use super::*;
+    use crate::metrics::{Format, page};
 
     async fn fail() -> StatusCode {
         panic!("on purpose")
@@ -100,11 +144,16 @@ mod tests {
     #[tokio::test]
     async fn a_handler_that_panics_is_answered_and_keeps_its_request_id() {
         let router = Router::new().route("/", get(fail));
-        let api = Api::new(router, None, |_| StatusCode::INTERNAL_SERVER_ERROR.into_response());
+        let service = Arc::new(crate::app::service_of_a_test());
+        let panicked: OnPanic = |_| StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        let api = Api::new(ApiName::Management, router, Arc::clone(&service), panicked);
         let mut request = Request::new(Body::empty());
         request.headers_mut().insert("x-request-id", HeaderValue::from_static("abc"));
         let response = api.answer(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()["x-request-id"], "abc");
+        let page = page(&service, Timestamp::UNIX_EPOCH, Format::Plain).unwrap();
+        let counted = r#"jwtlet_management_requests_total{route="none",method="GET",status="500"} 1"#;
+        assert!(page.contains(counted), "{page}");
     }
 }

@@ -9,6 +9,7 @@ mod entity_tag;
 mod error;
 mod form;
 mod management;
+mod metrics;
 mod oauth;
 mod probe;
 mod request_id;
@@ -19,6 +20,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{
     Router,
     http::{HeaderValue, StatusCode},
+    middleware,
     routing::{any, get},
 };
 use jwtlet_core::{Audience, ClientIdentifier, Exchange, role::Role};
@@ -29,7 +31,10 @@ use tokio::sync::Mutex;
 
 use self::api::Api;
 use self::error::Problem;
-use crate::serve::Lifecycle;
+use crate::{
+    metrics::{ApiName, Metrics},
+    serve::Lifecycle,
+};
 
 /// What the handlers of both APIs share.
 #[derive(Debug)]
@@ -43,6 +48,7 @@ pub(crate) struct Service {
     pub(crate) apply: Mutex<()>,
     /// How far the server is on its way to its end.
     pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) metrics: Metrics,
 }
 
 /// What the management API says in `Server`, so that the administration command knows whom it talks to. The exchange API
@@ -55,15 +61,19 @@ pub(crate) fn exchange_api(service: Arc<Service>) -> Api {
         .route(oauth::PATH, any(oauth::method_not_allowed))
         .merge(discovery::router(&service.exchange.profile().issuer))
         .route("/readyz", get(probe::ready));
-    let exchanges = Some(Arc::clone(&service));
-    Api::new(finish(router, service), exchanges, error::exchange_panicked)
+    let router = finish(router, Arc::clone(&service));
+    Api::new(ApiName::Exchange, router, service, error::exchange_panicked)
 }
 
-/// The management API below `/api/v1`, and probes.
+/// The management API below `/api/v1`, metrics, and probes.
 pub(crate) fn management_api(service: Arc<Service>) -> Api {
-    let router =
-        Router::new().nest("/api/v1", management::router()).route("/readyz", get(probe::ready_with_reasons));
-    Api::new(finish(router, service), None, error::management_panicked).named(PRODUCT)
+    let router = Router::new()
+        .nest("/api/v1", management::router())
+        .route("/readyz", get(probe::ready_with_reasons))
+        .route("/metrics", get(metrics::show));
+    let counted = middleware::from_fn_with_state(Arc::clone(&service), metrics::count);
+    let router = finish(router, Arc::clone(&service)).layer(counted);
+    Api::new(ApiName::Management, router, service, error::management_panicked).named(PRODUCT)
 }
 
 fn finish(router: Router<Arc<Service>>, service: Arc<Service>) -> Router {

@@ -1,6 +1,6 @@
 //! `POST /token`: the token endpoint of RFC 8693.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, time::Duration};
 
 use axum::{
     BoxError,
@@ -25,7 +25,7 @@ use super::{
     form,
     wording::fit,
 };
-use crate::clock;
+use crate::{clock, metrics::Reason};
 
 const MAX_BODY_BYTES: usize = 64 * 1024;
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -45,16 +45,18 @@ pub(super) fn is_exchange<B>(request: &Request<B>) -> bool {
 }
 
 /// Exchanges a service account token for an issued one.
-pub(super) async fn token<B>(service: Arc<Service>, request: Request<B>) -> Response
+pub(super) async fn token<B>(service: &Service, request: Request<B>) -> Response
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
 {
     let (Parts { headers, .. }, body) = request.into_parts();
     let request = read(&headers, body).await.and_then(|body| parse(&Form::read(&body)?));
     let answer = match request {
-        Ok((request, issued_token_type)) => exchange(&service, &request, issued_token_type).await,
+        Ok((request, issued_token_type)) => exchange(service, &request, issued_token_type).await,
         Err(error) => {
-            info!(outcome = "refused", detail = %error, "exchange");
+            let reason = Reason::Malformed;
+            service.metrics.exchanged(reason);
+            info!(outcome = reason.outcome(), reason = reason.name(), detail = %error, "exchange");
             Err(error)
         }
     };
@@ -66,14 +68,21 @@ async fn exchange(
     request: &ExchangeRequest,
     issued_token_type: &'static str,
 ) -> Result<Response, OAuthError> {
-    match service.exchange.issue(request, clock::now(), Uuid::new_v4()).await {
+    let mut stopwatch = service.metrics.stopwatch();
+    let stages = |stage| stopwatch.ended(stage);
+    let outcome = service.exchange.issue(request, clock::now(), Uuid::new_v4(), stages).await;
+    let time = stopwatch.stop();
+    match outcome {
         Ok(issued) => {
-            log(request, Some(&issued.subject), "issued", "");
+            service.metrics.exchanged(Reason::Issued);
+            log(request, Some(&issued.subject), Reason::Issued, time, "");
             Ok(success(&issued, issued_token_type))
         }
         Err(error) => {
             let answer = OAuthError::from(&error);
-            log(request, subject_of(&error), "refused", &format!("{:?}: {error}", answer.code()));
+            let reason = Reason::from(&error);
+            service.metrics.exchanged(reason);
+            log(request, subject_of(&error), reason, time, &format!("{:?}: {error}", answer.code()));
             Err(answer)
         }
     }
@@ -87,10 +96,12 @@ fn subject_of(error: &ExchangeError) -> Option<&Subject> {
 }
 
 /// One line for each exchange: who, for whom, with what outcome.
-fn log(request: &ExchangeRequest, subject: Option<&Subject>, outcome: &str, detail: &str) {
+fn log(request: &ExchangeRequest, subject: Option<&Subject>, reason: Reason, time: Duration, detail: &str) {
     // The fields are made only when the line is written.
     info!(
-        outcome,
+        outcome = reason.outcome(),
+        reason = reason.name(),
+        duration_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX),
         client = subject.map_or("", |subject| subject.identity.as_str()),
         context = %fit(request.participant_context.as_str()),
         scopes = %fit(&words(&request.scopes)),

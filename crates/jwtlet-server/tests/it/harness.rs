@@ -77,7 +77,11 @@ impl Harness {
         let vault_token = vault.create_token(&TokenPolicy::signer_and_creator(KEY));
         fs::write(files.path().join("vault-token"), vault_token).unwrap();
         let file = files.path().join("jwtlet.toml");
-        fs::write(&file, config_text(issuer, &kubernetes, &vault, &files)).unwrap();
+        let mut text = config_text(issuer, &kubernetes, &vault, &files);
+        if variables.iter().any(|(name, _)| *name == "JWTLET__VAULT__KUBERNETES_ROLE") {
+            text = text.replace(&format!("token_file = \"{}/vault-token\"", files.path().display()), "");
+        }
+        fs::write(&file, text).unwrap();
         let variables: Vec<_> = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
 
         let app = App::bind(Config::load(Some(&file), &variables).unwrap()).unwrap();

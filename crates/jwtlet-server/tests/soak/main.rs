@@ -39,7 +39,7 @@ async fn no_answer_is_wrong_while_both_neighbours_fail_rotate_and_restart_at_ran
     let number = |name| env::var(name).ok().map(|text| text.parse().unwrap());
     let length = Duration::from_secs(number("JWTLET_SOAK_SECONDS").unwrap_or(10));
     let seed = number("JWTLET_SOAK_SEED").unwrap_or_else(Random::fresh_seed);
-    logging::init(LogFormat::Text, LevelFilter::OFF);
+    let _ = logging::init(LogFormat::Text, LevelFilter::OFF);
     println!("soak: {length:?} with JWTLET_SOAK_SEED={seed}");
 
     let world = Arc::new(World::start().await);

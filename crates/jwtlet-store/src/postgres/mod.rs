@@ -41,6 +41,7 @@ use crate::{
         MappingRow, MetadataRow, ScopeRow, read_audit, read_head, read_scope, read_sealed, to_limit,
         to_sequence,
     },
+    state::{Connections, PolicySize},
 };
 
 /// The columns of a row, by name: a statement with `*` in it fails once a newer program has added a column.
@@ -99,7 +100,7 @@ impl Postgres {
         loop {
             ticks.tick().await;
             // The outcome is what counts, and it is taken note of.
-            let _ = health.observe(self.chain_head().await);
+            let _ = health.observe(self.chain_head()).await;
         }
     }
 }
@@ -232,6 +233,22 @@ impl Database for Postgres {
         let row = limited(query.fetch_one(&mut *lease)).await;
         let (sequence, hash): (i64, String) = lease.answered(row)?;
         Ok(read_head(sequence, &hash))
+    }
+
+    async fn size(&self) -> Result<PolicySize, StoreError> {
+        const STATEMENT: &str =
+            "SELECT (SELECT count(*) FROM resource_mappings), (SELECT count(*) FROM scope_mappings)";
+        let mut lease = self.lease().await?;
+        let row = limited(sqlx::query_as(STATEMENT).fetch_one(&mut *lease)).await;
+        let (mappings, scopes): (i64, i64) = lease.answered(row)?;
+        Ok(PolicySize { mappings: mappings.unsigned_abs(), scopes: scopes.unsigned_abs() })
+    }
+
+    fn connections(&self) -> Connections {
+        self.pool.get().map_or_else(Connections::default, |pool| {
+            let (open, idle) = (u64::from(pool.size()), pool.num_idle() as u64);
+            Connections { busy: open.saturating_sub(idle), idle, max: self.settings.max_connections.into() }
+        })
     }
 
     async fn run(&self, cache: &PolicyCache, health: &StoreHealth) {

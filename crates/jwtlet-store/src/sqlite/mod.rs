@@ -32,6 +32,7 @@ use crate::{
     error::StoreError,
     health::StoreHealth,
     rows::{MappingRow, ScopeRow, read_audit, read_head, read_scope, read_sealed, to_limit, to_sequence},
+    state::{Connections, PolicySize},
 };
 
 /// How long until a file that could not be opened is tried again.
@@ -198,6 +199,18 @@ impl Database for Sqlite {
             .fetch_one(&self.pools().await?.read)
             .await?;
         Ok(read_head(sequence, &hash))
+    }
+
+    async fn size(&self) -> Result<PolicySize, StoreError> {
+        const STATEMENT: &str =
+            "SELECT (SELECT count(*) FROM resource_mappings), (SELECT count(*) FROM scope_mappings)";
+        let pools = self.pools().await?;
+        let (mappings, scopes): (i64, i64) = sqlx::query_as(STATEMENT).fetch_one(&pools.read).await?;
+        Ok(PolicySize { mappings: mappings.unsigned_abs(), scopes: scopes.unsigned_abs() })
+    }
+
+    fn connections(&self) -> Connections {
+        self.pools.get().map_or_else(Connections::default, Pools::connections)
     }
 
     async fn run(&self, cache: &PolicyCache, health: &StoreHealth) {

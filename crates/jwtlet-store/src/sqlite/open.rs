@@ -17,7 +17,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::error::StoreError;
+use crate::{error::StoreError, state::Connections};
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -35,6 +35,25 @@ pub(super) struct Pools {
     pub(super) read: SqlitePool,
     /// How many connections have written so far; the one that does now is the last of them.
     pub(super) write_connections: Arc<AtomicU64>,
+}
+
+impl Pools {
+    /// The connections that are open. In memory, one connection does everything.
+    pub(super) fn connections(&self) -> Connections {
+        let pools = if self.read.options().get_max_connections() == 1 {
+            vec![&self.write]
+        } else {
+            vec![&self.write, &self.read]
+        };
+        pools.into_iter().fold(Connections::default(), |sum, pool| {
+            let (open, idle) = (u64::from(pool.size()), pool.num_idle() as u64);
+            Connections {
+                busy: sum.busy + open.saturating_sub(idle),
+                idle: sum.idle + idle,
+                max: sum.max + u64::from(pool.options().get_max_connections()),
+            }
+        })
+    }
 }
 
 /// Opens a database in a file, which is created if need be.

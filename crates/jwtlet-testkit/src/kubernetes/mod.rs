@@ -193,6 +193,12 @@ impl Kubernetes {
         lock(&self.state.reviews_by_token).get(hash.as_ref()).copied().unwrap_or_default()
     }
 
+    /// The `traceparent` headers of the last requests, those that a fault answered among them; the newest last.
+    #[must_use]
+    pub fn trace_parents(&self) -> Vec<String> {
+        self.server.trace_parents()
+    }
+
     /// How many connections were accepted so far.
     #[must_use]
     pub fn connections(&self) -> u64 {

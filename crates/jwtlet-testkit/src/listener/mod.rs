@@ -5,6 +5,7 @@
 
 mod faulty;
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::pending;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
-use http::Request;
+use http::{HeaderMap, HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
 use hyper::service::service_fn;
@@ -60,6 +61,21 @@ struct Shared {
     faults: Arc<Faults>,
     tls: Option<ServerIdentity>,
     connections: AtomicU64,
+    trace_parents: Mutex<VecDeque<String>>,
+}
+
+/// So many of the last trace contexts are kept.
+const KEPT_TRACE_PARENTS: usize = 100;
+
+impl Shared {
+    fn note(&self, headers: &HeaderMap) {
+        let Some(Ok(context)) = headers.get("traceparent").map(HeaderValue::to_str) else { return };
+        let mut kept = lock(&self.trace_parents);
+        if kept.len() == KEPT_TRACE_PARENTS {
+            kept.pop_front();
+        }
+        kept.push_back(context.to_owned());
+    }
 }
 
 impl Bound {
@@ -85,6 +101,7 @@ impl Bound {
             faults,
             tls: self.tls,
             connections: AtomicU64::new(0),
+            trace_parents: Mutex::default(),
         });
         let running = Running::start(self.listener, &shared);
         Server { shared, running: Mutex::new(Some(running)) }
@@ -106,6 +123,11 @@ impl Server {
 
     pub(crate) fn connections(&self) -> u64 {
         self.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// The `traceparent` headers of the last requests, the newest last.
+    pub(crate) fn trace_parents(&self) -> Vec<String> {
+        lock(&self.shared.trace_parents).iter().cloned().collect()
     }
 
     /// Closes the port and every connection, and returns when that is done.
@@ -203,6 +225,7 @@ async fn answer(
     shared: Arc<Shared>,
     close: CancellationToken,
 ) -> Result<Response, Infallible> {
+    shared.note(request.headers());
     let fate = shared.faults.fate_of(request.uri().path());
     if !fate.latency.is_zero() {
         delay(fate.latency).await;

@@ -213,6 +213,12 @@ impl Vault {
         self.state.signatures.load(Ordering::Relaxed)
     }
 
+    /// The `traceparent` headers of the last requests, those that a fault answered among them; the newest last.
+    #[must_use]
+    pub fn trace_parents(&self) -> Vec<String> {
+        self.server.trace_parents()
+    }
+
     /// How many connections were accepted so far.
     #[must_use]
     pub fn connections(&self) -> u64 {

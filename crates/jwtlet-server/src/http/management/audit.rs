@@ -115,6 +115,7 @@ pub(super) async fn verify(Reader(call): Reader) -> Result<Response, Problem> {
     };
     let mut verifier = ChainVerifier::default();
     let broken = follow(call.store(), &mut verifier, noted).await?.err();
+    call.service.metrics.trail.verified(broken.is_none());
     if let Some(broken) = &broken {
         error!(sequence = broken.sequence(), reason = %broken, "the audit trail is broken");
     }

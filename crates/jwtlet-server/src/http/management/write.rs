@@ -106,6 +106,7 @@ async fn record(service: &Service, author: &Author, action: Action, key: AuditKe
     };
     let author = &Author { at: clock::now(), ..author.clone() };
     if let Err(failure) = service.exchange.store().record_refusal(entry, author).await {
+        service.metrics.trail.left_out();
         error!(
             actor = author.subject.identity.as_str(),
             action = action.name(),
