@@ -76,6 +76,24 @@ def check_config(text: str, variables: dict[str, str | dict]) -> str:
     return result.stdout + result.stderr
 
 
+def apply_policy(resources: list[dict], name: str) -> tuple[int, str]:
+    """Runs the command of the policy job on its documents, with a server that is not there."""
+    arguments = manifests.pod_of(one(resources, "Job", name))["containers"][0]["args"]
+    with tempfile.TemporaryDirectory() as directory:
+        documents = pathlib.Path(directory, "policy")
+        documents.mkdir()
+        for file, text in one(resources, "ConfigMap", name)["data"].items():
+            (documents / file).write_text(text)
+        token = pathlib.Path(directory, "token")
+        token.write_text("not.a.token")
+        arguments = [str(documents) if argument == "/etc/jwtlet/policy" else argument for argument in arguments]
+        # The port is discard, on which nothing listens.
+        environment = {"JWTLET_SERVER": "http://127.0.0.1:9", "JWTLET_TOKEN_FILE": str(token)}
+        command = [os.environ["JWTLET_BINARY"], *arguments]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return result.returncode, result.stderr
+
+
 def example_in_use() -> dict:
     """The tree of config.example.toml."""
     return tomllib.loads((REPOSITORY / "config.example.toml").read_text())

@@ -182,6 +182,21 @@ class ThePolicyJob(unittest.TestCase):
         tokens = next(v for v in self.pod["volumes"] if v["name"] == "tokens")["projected"]["sources"]
         self.assertEqual(tokens[0]["serviceAccountToken"]["audience"], config["management"]["client_audience"])
 
+    def test_gives_the_command_arguments_and_documents_that_it_accepts(self):
+        rendered = [chart.render(file=file) for file in EVERY_SET]
+        jobs = [resources for resources in rendered if any(resource["kind"] == "Job" for resource in resources)]
+        self.assertGreaterEqual(len(jobs), 3)
+        for resources in jobs:
+            name = chart.one(resources, "Job")["metadata"]["name"]
+            status, message = chart.apply_policy(resources, name)
+            # It has read everything, and nobody is there to whom it could be sent.
+            self.assertEqual(status, 11, message)
+
+    def test_whose_documents_are_wrong_fails_before_anything_is_sent(self):
+        values = {"policy": {"documents": {"a.yaml": {"kind": "ScopeMaping", "scope": "read", "claims": {}}}}}
+        status, message = chart.apply_policy(chart.render(values), "jwtlet-policy")
+        self.assertEqual(status, 50, message)
+
     def test_gets_the_authority_and_not_the_private_key(self):
         ca = next(v for v in self.pod["volumes"] if v["name"] == "ca")
         self.assertEqual([item["key"] for item in ca["secret"]["items"]], ["ca.crt"])
