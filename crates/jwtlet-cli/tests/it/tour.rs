@@ -102,7 +102,7 @@ async fn the_tour_of_the_readme_works_as_it_is_written() {
     let output = fs::File::create(&story).unwrap();
     let server = shell(&format!("exec {}", start.trim())).stdout(output).spawn().unwrap();
     let _server = Terminal(server);
-    wait_until(|| told().contains("Ctrl-C stops."), std::time::Duration::from_secs(60)).await.unwrap();
+    wait_until(|| told().contains("Ctrl-C stops."), std::time::Duration::from_mins(1)).await.unwrap();
 
     // The second terminal: one shell for all the rest, with the file that the story names.
     let kubeconfig = told().split("--kubeconfig ").nth(1).unwrap().split(' ').next().unwrap().to_owned();

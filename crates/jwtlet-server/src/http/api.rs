@@ -104,7 +104,8 @@ impl Api {
             // Pinned here and not handed on by value: each function that takes a future keeps room for it twice.
             let mut routing = pin!(async {
                 if let Err(limit) = admitted {
-                    return Ok(self.refuse(limit, request.uri().path() == oauth::PATH));
+                    let is_exchange = self.name == ApiName::Exchange && request.uri().path() == oauth::PATH;
+                    return Ok(refuse(&self.service, limit, is_exchange));
                 }
                 if self.name == ApiName::Exchange && oauth::is_exchange(&request) {
                     return Ok(oauth::token(&self.service, request).await);
@@ -122,17 +123,6 @@ impl Api {
             response.headers_mut().insert(header::SERVER, product);
         }
         Ok(response)
-    }
-
-    /// The answer to a source that asks too often.
-    fn refuse(&self, TooMany { retry_after }: TooMany, is_token_path: bool) -> Response {
-        debug!("a source asks too often");
-        if self.name == ApiName::Exchange && is_token_path {
-            self.service.metrics.exchanged(Reason::Limited);
-            OAuthError::too_many(SOURCE_LIMIT, retry_after).into_response()
-        } else {
-            Problem::too_many(SOURCE_LIMIT, retry_after).into_response()
-        }
     }
 
     /// The answer to a request whose handler panicked.
@@ -162,6 +152,17 @@ fn join_trace(span: &Span, headers: &HeaderMap) {
 /// Counts a request of this peer, unless it is a probe.
 fn admit<B>(sources: &Sources, request: &Request<B>, peer: IpAddr) -> Result<(), TooMany> {
     if probe::is_probe(request.uri().path()) { Ok(()) } else { sources.admit(peer, request.headers()) }
+}
+
+/// The answer to a source that asks too often.
+fn refuse(service: &Service, TooMany { retry_after }: TooMany, is_exchange: bool) -> Response {
+    debug!("a source asks too often");
+    if is_exchange {
+        service.metrics.exchanged(Reason::Limited);
+        OAuthError::too_many(SOURCE_LIMIT, retry_after).into_response()
+    } else {
+        Problem::too_many(SOURCE_LIMIT, retry_after).into_response()
+    }
 }
 
 /// What a poll came to, or what it panicked with. The future is not to be polled again after a panic.

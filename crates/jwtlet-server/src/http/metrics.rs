@@ -22,7 +22,8 @@ use crate::{
 };
 
 pub(super) fn describe() -> Operation {
-    let page = Answer::text("The metrics in the text format of Prometheus.").or_text("application/openmetrics-text");
+    let page =
+        Answer::text("The metrics in the text format of Prometheus.").or_text("application/openmetrics-text");
     Operation::new("getMetrics", "Metrics", "Everything that is counted").answers(StatusCode::OK, page)
 }
 

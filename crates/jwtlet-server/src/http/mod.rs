@@ -120,9 +120,11 @@ pub(crate) fn management_api(service: Arc<Service>) -> Api {
         .add("/metrics", [openapi::get(metrics::show, metrics::describe())])
         .merge(common_routes());
     let counted = middleware::from_fn_with_state(Arc::clone(&service), metrics::count);
-    let router = finish(routes, &MANAGEMENT, Arc::clone(&service)).layer(counted);
+    let answering = finish(routes, &MANAGEMENT, Arc::clone(&service)).layer(counted);
     let sources = service.sources.clone();
-    Api::new(ApiName::Management, router, service, error::management_panicked).named(PRODUCT).limited(sources)
+    Api::new(ApiName::Management, answering, service, error::management_panicked)
+        .named(PRODUCT)
+        .limited(sources)
 }
 
 fn common_routes() -> Routes {

@@ -50,6 +50,10 @@ impl Page<'_> {
         self.each(metric, series, |encoder, value| encoder.encode_counter::<NoLabelSet, _, u64>(value, None))
     }
 
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "as a function the method is good for one lifetime only"
+    )]
     pub(super) fn gauge<'l, V: EncodeGaugeValue>(
         &mut self,
         metric: &Definition,

@@ -37,7 +37,7 @@ impl Process {
     }
 }
 
-/// The parts of `/proc/self/stat` that matter (proc_pid_stat(5)).
+/// The parts of `/proc/self/stat` that matter (`proc_pid_stat(5)`).
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     cpu_ticks: u64,

@@ -70,8 +70,11 @@ fn upstream(page: &mut Page<'_>, service: &Service) -> fmt::Result {
     let ready = healths.iter().map(|(labels, health)| (&labels[..], u64::from(*health == Health::Ready)));
     page.gauge(metric::READY, ready)?;
 
-    let systems: [([&str; 1], &Calls); 3] =
-        [(["kubernetes"], verifier.kubernetes().calls()), (["vault"], signer.calls()), (["store"], store.calls())];
+    let systems: [([&str; 1], &Calls); 3] = [
+        (["kubernetes"], verifier.kubernetes().calls()),
+        (["vault"], signer.calls()),
+        (["store"], store.calls()),
+    ];
     page.counter(metric::UPSTREAM_CALLS, systems.iter().map(|(labels, calls)| (&labels[..], calls.count())))?;
     let failures: Vec<([&str; 2], u64)> = systems
         .iter()
@@ -176,16 +179,13 @@ fn process(page: &mut Page<'_>) -> fmt::Result {
     page.gauge(metric::BUILD_INFO, [(&[env!("CARGO_PKG_VERSION")][..], 1u64)])?;
     let process = Process::now();
     page.counter(metric::PROCESS_CPU_SECONDS, process.map(|process| (NONE, process.cpu_seconds)))?;
-    let levels: [(&Definition, fn(Process) -> u64); 5] = [
-        (metric::PROCESS_RESIDENT_MEMORY_BYTES, |process| process.resident_bytes),
-        (metric::PROCESS_VIRTUAL_MEMORY_BYTES, |process| process.virtual_bytes),
-        (metric::PROCESS_THREADS, |process| process.threads),
-        (metric::PROCESS_OPEN_FDS, |process| process.open_descriptors),
-        (metric::PROCESS_MAX_FDS, |process| process.max_descriptors),
-    ];
-    for (metric, of) in levels {
-        page.gauge(metric, process.map(|process| (NONE, of(process))))?;
-    }
+    let mut shown =
+        |metric, of: fn(Process) -> u64| page.gauge(metric, process.map(|process| (NONE, of(process))));
+    shown(metric::PROCESS_RESIDENT_MEMORY_BYTES, |process| process.resident_bytes)?;
+    shown(metric::PROCESS_VIRTUAL_MEMORY_BYTES, |process| process.virtual_bytes)?;
+    shown(metric::PROCESS_THREADS, |process| process.threads)?;
+    shown(metric::PROCESS_OPEN_FDS, |process| process.open_descriptors)?;
+    shown(metric::PROCESS_MAX_FDS, |process| process.max_descriptors)?;
     page.gauge(metric::PROCESS_START_TIME_SECONDS, process.map(|process| (NONE, process.started_at)))
 }
 

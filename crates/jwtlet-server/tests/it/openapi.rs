@@ -93,7 +93,8 @@ async fn a_document_has_what_it_refers_to_and_nothing_else_in_its_components() {
             assert!(document.pointer(&reference[1..]).is_some(), "{reference}");
         }
         for (kind, parts) in document["components"].as_object().unwrap() {
-            let is_used = |name: &String| found.iter().any(|found| *found == format!("#/components/{kind}/{name}"));
+            let is_used =
+                |name: &String| found.iter().any(|found| *found == format!("#/components/{kind}/{name}"));
             let unused = parts.as_object().unwrap().keys().find(|name| !is_used(name));
             assert!(kind == "securitySchemes" || unused.is_none(), "{unused:?}");
         }
@@ -122,7 +123,8 @@ async fn the_page_takes_nothing_from_outside() {
         )
     );
     assert!(!page.body.contains("//") && !page.body.contains("<style") && !page.body.contains("style="));
-    let links = page.body.split("src=\"").chain(page.body.split("href=\"")).filter(|part| part.starts_with("docs/"));
+    let links =
+        page.body.split("src=\"").chain(page.body.split("href=\"")).filter(|part| part.starts_with("docs/"));
     let mut files: Vec<_> = links.filter_map(|part| part.split('"').next()).collect();
     files.push("docs/exchange.json");
     assert_eq!(files.len(), 5, "{files:?}");
@@ -150,7 +152,10 @@ async fn the_style_sheet_has_its_pictures_in_itself() {
     )
     .unwrap();
     assert!(text.contains(".swagger-ui") && !text.contains("@import"));
-    let outside = text.split("url(").skip(1).find(|target| !target.trim_start_matches(['"', '\'']).starts_with("data:"));
+    let outside = text
+        .split("url(")
+        .skip(1)
+        .find(|target| !target.trim_start_matches(['"', '\'']).starts_with("data:"));
     assert_eq!(outside, None);
 }
 

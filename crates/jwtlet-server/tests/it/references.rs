@@ -41,7 +41,7 @@ impl Reference {
         } else if line.is_empty() {
             self.page.push_str(&prose(&std::mem::take(&mut self.comment)));
         } else {
-            self.page.push_str(&format!("```toml\n{line}\n```\n\n"));
+            self.page.extend(["```toml\n", line, "\n```\n\n"]);
         }
     }
 
@@ -98,11 +98,12 @@ fn quoted_url(word: &str) -> Cow<'_, str> {
 fn the_reference_of_the_configuration_is_that_of_the_example() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config.example.toml");
     let example = fs::read_to_string(example).unwrap();
-    let mut reference = Reference::default();
-    reference.page =
-        "<!-- Written by the test `the_reference_of_the_configuration_is_that_of_the_example`. -->\n\n\
+    let mut reference = Reference {
+        page: "<!-- Written by the test `the_reference_of_the_configuration_is_that_of_the_example`. -->\n\n\
          # Configuration\n\n"
-            .to_owned();
+            .to_owned(),
+        ..Reference::default()
+    };
     example.lines().for_each(|line| reference.read(line));
     for key in config::keys() {
         assert!(key == "service_accounts" || reference.keys.contains(&key), "{key}");

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Harness, PATIENCE};
 
 /// How long Prometheus is said to wait between two scrapes.
-const INTERVAL: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_mins(1);
 
 /// A client without anything of the test's own environment.
 pub(crate) fn client() -> reqwest::Client {
@@ -88,11 +88,11 @@ impl Prometheus {
 
     pub(crate) async fn wait_for_after(&self, alert: &str, interval: Duration) {
         let mut firing = Vec::new();
-        let fires = async || {
+        let is_firing = async || {
             firing = self.firing_after(interval).await;
             firing.iter().any(|name| name == alert)
         };
-        let fired = wait_for(fires, PATIENCE).await;
+        let fired = wait_for(is_firing, PATIENCE).await;
         assert!(fired.is_ok(), "{alert} does not fire, but {firing:?}");
     }
 

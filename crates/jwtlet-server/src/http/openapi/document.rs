@@ -113,7 +113,7 @@ impl Shared<'_> {
             };
             responses.responses.insert(status.as_u16().to_string(), response);
         }
-        operation.operation.responses(responses).build()
+        operation.builder.responses(responses).build()
     }
 
     fn answer(&mut self, answer: &Answer) -> Response {

@@ -20,7 +20,7 @@ use utoipa::openapi::HttpMethod;
 
 pub(super) use self::{
     answer::{Answer, Header, defect, text_header},
-    document::{ANSWERED_REQUEST_ID, Api, Document, PATH, SERVER},
+    document::{ANSWERED_REQUEST_ID, Api, Document, SERVER},
     operation::{MakeSchema, Operation, Schemas, any_of, many, named, one_or_many},
     parameter::QueryParameter,
 };
@@ -117,7 +117,10 @@ impl Routes {
     pub(super) fn served(self, api: &Api) -> Router<Arc<Service>> {
         let (router, document) = self.finish();
         let served = Arc::new(document.serve(api));
-        router.route(PATH, on(MethodFilter::GET, async move |headers: HeaderMap| served.answer(&headers)))
+        router.route(
+            document::PATH,
+            on(MethodFilter::GET, async move |headers: HeaderMap| served.answer(&headers)),
+        )
     }
 
     /// The routes, and what describes them.

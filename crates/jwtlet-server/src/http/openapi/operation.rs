@@ -6,7 +6,7 @@ use utoipa::{
     ToSchema,
     openapi::{
         ArrayBuilder, Content, OneOfBuilder, Ref, RefOr, Required,
-        path::{OperationBuilder, ParameterIn},
+        path::{OperationBuilder, ParameterBuilder, ParameterIn},
         request_body::RequestBodyBuilder,
         schema::Schema,
         security::SecurityRequirement,
@@ -49,7 +49,7 @@ pub(crate) fn any_of<A: ToSchema, B: ToSchema>(schemas: &mut Schemas) -> RefOr<S
 
 /// The description of one operation.
 pub(crate) struct Operation {
-    pub(super) operation: OperationBuilder,
+    pub(super) builder: OperationBuilder,
     pub(super) schemas: Schemas,
     pub(super) answers: Vec<(StatusCode, Option<Answer>)>,
 }
@@ -62,11 +62,11 @@ impl Operation {
             .tag(heading)
             .summary(Some(summary))
             .parameter_ref(Ref::new(format!("#/components/parameters/{REQUEST_ID}")));
-        Self { operation, schemas: Vec::new(), answers: Vec::new() }
+        Self { builder: operation, schemas: Vec::new(), answers: Vec::new() }
     }
 
     fn map(self, change: impl FnOnce(OperationBuilder) -> OperationBuilder) -> Self {
-        Self { operation: change(self.operation), ..self }
+        Self { builder: change(self.builder), ..self }
     }
 
     /// More about it, in Markdown.
@@ -85,8 +85,8 @@ impl Operation {
 
     /// With a segment of the path.
     pub(crate) fn segment<T: ToSchema>(mut self, name: &str, about: &str, example: &str) -> Self {
-        let mut segment = parameter(ParameterIn::Path, name, about, named::<T>(&mut self.schemas));
-        segment.example = Some(example.into());
+        let segment = parameter(ParameterIn::Path, name, about, named::<T>(&mut self.schemas));
+        let segment = ParameterBuilder::from(segment).example(Some(example.into()));
         self.map(|operation| operation.parameter(segment))
     }
 
