@@ -122,7 +122,9 @@ fn the_reference_of_errors_has_every_kind() {
     let mut table = |title: &str, errors: Vec<OAuthError>| {
         write!(page, "\n## {title}\n\n| status | `error` | `error_description` |\n| --- | --- | --- |\n")
             .unwrap();
-        errors.iter().for_each(|error| row(&mut page, error));
+        for error in &errors {
+            row(&mut page, error);
+        }
     };
     table("The request is not well-formed", bodies().iter().map(|body| of_body(body)).collect());
     let subject =
