@@ -249,7 +249,7 @@ mod tests {
     fn calls_are_counted_by_what_became_of_them() {
         let calls = Calls::default();
         calls.ended(Duration::from_millis(3), None);
-        calls.ended(Duration::from_secs(60), Some(Failure::Sealed));
+        calls.ended(Duration::from_mins(1), Some(Failure::Sealed));
         calls.retried();
         assert_eq!((calls.count(), calls.retries()), (2, 1));
         let failed: Vec<_> = calls.failures().filter(|(_, count)| *count > 0).collect();

@@ -1,5 +1,7 @@
 //! What reaches the database, and how it finds its rows: read off the server's own log.
 
+#![expect(clippy::large_futures, reason = "a test has room for them")]
+
 use jwtlet_core::{
     PolicyStore, Scope,
     mapping::MappingKey,
