@@ -1,8 +1,8 @@
 //! What `GET /metrics` shows.
 //!
 //! Every server counts for itself: there is no recorder of the whole process. What happens in each exchange is counted with
-//! an atomic addition; all the rest is looked at when somebody asks. [`definition`] names every metric, [`scrape`] finds
-//! the values, [`exposition`] writes them. No label has a value that callers choose.
+//! an atomic addition; all the rest is looked at when somebody asks. `definition` names every metric, `scrape` finds
+//! the values, `exposition` writes them. No label has a value that callers choose.
 
 mod definition;
 mod exposition;
