@@ -38,6 +38,18 @@ pub(crate) struct Global {
     /// The only certificate authorities to trust, a PEM file; without it, those of the system
     #[arg(long, global = true, value_name = "FILE", env = "JWTLET_CA_FILE", hide_env_values = true)]
     pub(crate) ca_file: Option<String>,
+    /// The certificate to show to a server that asks its clients for one, a PEM file
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "JWTLET_CLIENT_CERTIFICATE",
+        hide_env_values = true
+    )]
+    pub(crate) client_certificate: Option<String>,
+    /// The private key of that certificate, a PEM file
+    #[arg(long, global = true, value_name = "FILE", env = "JWTLET_CLIENT_KEY", hide_env_values = true)]
+    pub(crate) client_key: Option<String>,
     #[arg(long, global = true, value_name = "FILE", env = "JWTLET_TOKEN_FILE", hide_env_values = true)]
     #[arg(help = "The service account token to present; without it, the one that is projected to \
                   /var/run/secrets/jwtlet/management-token or …/exchange-token")]

@@ -24,6 +24,10 @@ pub(crate) enum Error {
     NotTls { url: String, source: HttpError },
     #[error("the certificate authorities cannot be used")]
     Authorities { source: HttpError },
+    #[error("the client certificate cannot be used")]
+    ClientCertificate { source: HttpError },
+    #[error("{url} does not accept the client certificate, or there is none")]
+    NotAccepted { url: String, source: HttpError },
     #[error("{url} is the {} of jwtlet, not its {expected}", .expected.other())]
     WrongPort { expected: Port, url: String },
     #[error("{url} does not answer as the {expected} of jwtlet does (status {status})")]
@@ -90,7 +94,11 @@ impl Error {
         match self {
             Self::NoServer(_) | Self::Address { .. } => Exit::NoServer,
             Self::Unreachable { .. } | Self::TimedOut { .. } => Exit::Unreachable,
-            Self::Untrusted { .. } | Self::NotTls { .. } | Self::Authorities { .. } => Exit::Untrusted,
+            Self::Untrusted { .. }
+            | Self::NotTls { .. }
+            | Self::Authorities { .. }
+            | Self::ClientCertificate { .. }
+            | Self::NotAccepted { .. } => Exit::Untrusted,
             Self::WrongPort { .. } | Self::NotJwtlet { .. } => Exit::WrongPort,
             Self::TooOld { .. } => Exit::TooOld,
             Self::Unavailable { .. } => Exit::Unavailable,
@@ -139,6 +147,12 @@ impl Error {
             }
             Self::NotTls { .. } => "write the address with http://, or put TLS in front of the server".into(),
             Self::Authorities { .. } => "--ca-file (JWTLET_CA_FILE) needs a file with PEM certificates".into(),
+            Self::ClientCertificate { .. } => {
+                "--client-certificate (JWTLET_CLIENT_CERTIFICATE) and --client-key (JWTLET_CLIENT_KEY) need PEM files that belong together".into()
+            }
+            Self::NotAccepted { .. } => {
+                "give --client-certificate FILE and --client-key FILE, of an authority in tls.client_ca_file of the server".into()
+            }
             Self::WrongPort { expected, .. } => {
                 format!("give the address of the {expected} with {} ({})", expected.flag(), expected.variable())
             }

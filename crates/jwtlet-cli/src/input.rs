@@ -24,6 +24,11 @@ pub(crate) enum InputError {
          (JWTLET_TOKEN_FILE and JWTLET_SERVICE_ACCOUNT count too)"
     )]
     TwoTokenSources,
+    #[error(
+        "--client-certificate and --client-key must be given together (JWTLET_CLIENT_CERTIFICATE and \
+         JWTLET_CLIENT_KEY count too)"
+    )]
+    HalfClientCertificate,
     #[error("--service-account must have the form NAMESPACE/NAME")]
     ServiceAccount,
     #[error("{} is longer than 16 MiB", .0.display())]

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgMatches, parser::ValueSource};
 use jwtlet_core::{Audience, service_account::ServiceAccount};
-use jwtlet_upstream::HttpSettings;
+use jwtlet_upstream::{ClientCertificate, HttpSettings};
 use reqwest::Url;
 
 use crate::{
@@ -23,6 +23,7 @@ pub(crate) struct Settings {
     server: Option<String>,
     exchange_server: Option<String>,
     ca_file: Option<PathBuf>,
+    client_certificate: Option<ClientCertificate>,
     management_audience: Audience,
     exchange_audience: Audience,
     tokens: TokenSource,
@@ -42,6 +43,7 @@ impl Settings {
             server: some(global.server.as_ref()).map(str::to_owned),
             exchange_server: some(global.exchange_server.as_ref()).map(str::to_owned),
             ca_file: some(global.ca_file.as_ref()).map(PathBuf::from),
+            client_certificate: client_certificate(global)?,
             management_audience: audience(
                 global.management_audience.as_ref(),
                 Port::Management,
@@ -99,6 +101,7 @@ impl Settings {
             tls: base.scheme() == "https",
             ca_file: self.ca_file.clone(),
             ca_file_optional: false,
+            client_certificate: self.client_certificate.clone(),
             connect_timeout: self.timeout.min(Duration::from_secs(10)),
             request_timeout: self.timeout,
         };
@@ -115,6 +118,17 @@ impl Settings {
 
 fn some(text: Option<&String>) -> Option<&str> {
     text.map(|text| text.trim()).filter(|text| !text.is_empty())
+}
+
+/// A certificate has a key.
+fn client_certificate(global: &Global) -> Result<Option<ClientCertificate>, InputError> {
+    match (some(global.client_certificate.as_ref()), some(global.client_key.as_ref())) {
+        (Some(cert_file), Some(key_file)) => {
+            Ok(Some(ClientCertificate { cert_file: cert_file.into(), key_file: key_file.into() }))
+        }
+        (None, None) => Ok(None),
+        _ => Err(InputError::HalfClientCertificate),
+    }
 }
 
 /// An option on the command line beats a variable; two of one rank are a contradiction.

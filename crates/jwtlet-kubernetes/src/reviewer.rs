@@ -144,6 +144,7 @@ impl Reviewer {
                 tls: base.starts_with("https:"),
                 ca_file: Some(settings.ca_file),
                 ca_file_optional: true,
+                client_certificate: None,
                 connect_timeout: settings.connect_timeout,
                 request_timeout: settings.request_timeout,
             }),

@@ -9,8 +9,8 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use reqwest::{Certificate, Client, RequestBuilder, Response, redirect::Policy};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::{Certificate, Client, Identity, RequestBuilder, Response, redirect::Policy};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde::de::DeserializeOwned;
 use tracing::{Instrument, field::Empty, info, trace_span, warn};
 
@@ -35,10 +35,36 @@ pub struct HttpSettings {
     pub ca_file: Option<PathBuf>,
     /// Whether a CA file that does not exist means the system's certificate authorities.
     pub ca_file_optional: bool,
+    /// What is shown to a server that asks for a certificate of its clients.
+    pub client_certificate: Option<ClientCertificate>,
     /// The most time that opening a connection may take.
     pub connect_timeout: Duration,
     /// The most time that a whole call may take, the connection included.
     pub request_timeout: Duration,
+}
+
+/// The certificate of a client, and its private key.
+#[derive(Debug, Clone)]
+pub struct ClientCertificate {
+    /// A PEM file with the certificate, and after it those that lead to its authority.
+    pub cert_file: PathBuf,
+    /// A PEM file with the private key.
+    pub key_file: PathBuf,
+}
+
+impl ClientCertificate {
+    fn read(&self) -> Result<Identity, HttpError> {
+        let read = |path: &PathBuf| {
+            fs::read(path).map_err(|cause| HttpError::ReadClientCertificate { path: path.clone(), cause })
+        };
+        let both =
+            SecretSlice::from([read(&self.key_file)?, b"\n".to_vec(), read(&self.cert_file)?].concat());
+        // The parser's reason could quote a part of the key.
+        Identity::from_pem(both.expose_secret()).map_err(|_| HttpError::UnusableClientCertificate {
+            cert_file: self.cert_file.clone(),
+            key_file: self.key_file.clone(),
+        })
+    }
 }
 
 /// Why there is no answer, or none that can be used.
@@ -61,6 +87,23 @@ pub enum HttpError {
         /// Why, where the parser says so.
         #[source]
         cause: Option<reqwest::Error>,
+    },
+    /// The client's certificate or its key cannot be read.
+    #[error("cannot read {path}")]
+    ReadClientCertificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The client's certificate and its key are none.
+    #[error("{cert_file} holds no certificate in PEM format, or {key_file} no private key")]
+    UnusableClientCertificate {
+        /// The file of the certificate.
+        cert_file: PathBuf,
+        /// The file of the key.
+        key_file: PathBuf,
     },
     /// The client could not be set up.
     #[error("cannot set up the HTTP client")]
@@ -256,6 +299,9 @@ impl HttpClient {
         } else if !self.settings.tls {
             // Without this the system's store is opened even for plain HTTP, and an image may not have one.
             builder = builder.tls_certs_only([]);
+        }
+        if let Some(certificate) = self.settings.client_certificate.as_ref().filter(|_| self.settings.tls) {
+            builder = builder.identity(certificate.read()?);
         }
         builder.build().map_err(HttpError::Build)
     }

@@ -15,5 +15,7 @@ pub mod trace;
 pub use backoff::{Backoff, jittered};
 pub use credential_file::{CredentialError, CredentialFile};
 pub use health::HealthCell;
-pub use http_client::{Answer, HttpClient, HttpError, HttpSettings, retry_after, sensitive_header};
+pub use http_client::{
+    Answer, ClientCertificate, HttpClient, HttpError, HttpSettings, retry_after, sensitive_header,
+};
 pub use statistics::{Calls, Counter, Failure, Histogram, Spread, TIMES};

@@ -63,6 +63,7 @@ impl Client {
             tls: url.starts_with("https:"),
             ca_file: settings.ca_file.clone(),
             ca_file_optional: false,
+            client_certificate: None,
             connect_timeout: settings.connect_timeout,
             request_timeout: settings.request_timeout,
         })

@@ -126,7 +126,7 @@ class WhatCannotWork(unittest.TestCase):
         self.assert_refused({"postgresql": {"existingSecret": ""}}, "needs postgresql.existingSecret")
         self.assert_refused({"serviceAccount": {"create": False}}, "serviceAccount.name is needed")
         tls = {"enabled": True, "existingSecret": "a", "clientCa": {"existingSecret": "b"}}
-        self.assert_refused({"tls": tls, "policy": {"documents": {"a.yaml": {}}}}, "no client certificate")
+        self.assert_refused({"tls": tls, "policy": {"documents": {"a.yaml": {}}}}, "name one for the policy job")
 
     def test_misspelt_and_mistyped_values_are_refused(self):
         self.assert_refused({"replicas": 3}, "replicas")

@@ -186,12 +186,22 @@ impl Endpoint {
     fn not_sent(&self, source: HttpError) -> Error {
         let (port, url) = (self.port, self.base.clone());
         match &source {
-            HttpError::ReadCa { .. } | HttpError::UnusableCa { .. } | HttpError::Build(_) => {
-                Error::Authorities { source }
+            HttpError::ReadCa { .. } | HttpError::UnusableCa { .. } => Error::Authorities { source },
+            HttpError::Build(cause) => {
+                // The key of another certificate shows only here.
+                match tls_failure(cause) {
+                    Some(rustls::Error::InconsistentKeys(_)) => Error::ClientCertificate { source },
+                    _ => Error::Authorities { source },
+                }
+            }
+            HttpError::ReadClientCertificate { .. } | HttpError::UnusableClientCertificate { .. } => {
+                Error::ClientCertificate { source }
             }
             HttpError::TimedOut(_) => Error::TimedOut { port, url, source },
             HttpError::Transport(cause) => match tls_failure(cause) {
                 Some(rustls::Error::InvalidMessage(_)) => Error::NotTls { url, source },
+                // What the server says of this side's certificate: that of the other side is judged here.
+                Some(rustls::Error::AlertReceived(_)) => Error::NotAccepted { url, source },
                 Some(_) => Error::Untrusted { url, source },
                 None => Error::Unreachable { port, url, source },
             },

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use rustls::{
-    ServerConfig,
+    RootCertStore, ServerConfig,
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+    server::WebPkiClientVerifier,
 };
 use tokio::{
     io::copy_bidirectional,
@@ -17,6 +18,11 @@ use crate::world::{World, jwtlet};
 
 /// Puts TLS in front of an address. Gives the URL and the certificate authority.
 pub(crate) async fn in_front_of(url: &str) -> (String, String) {
+    asking_clients(url, None).await
+}
+
+/// The same, for clients with a certificate of this authority only, where there is one.
+async fn asking_clients(url: &str, clients: Option<&Certificate>) -> (String, String) {
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::default();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -26,10 +32,16 @@ pub(crate) async fn in_front_of(url: &str) -> (String, String) {
     server.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
     let certificate = server.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
+    let builder = ServerConfig::builder();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(authority.der().clone()).unwrap();
+            builder.with_client_cert_verifier(WebPkiClientVerifier::builder(roots.into()).build().unwrap())
+        }
+    };
+    let config = builder.with_single_cert(vec![certificate.der().clone()], key).unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let front = format!("https://{}", listener.local_addr().unwrap());
@@ -101,4 +113,33 @@ async fn a_file_without_certificates_is_refused() {
     }
     let ran = jwtlet(&["doctor", "--server", "https://127.0.0.1:1", "--ca-file", "/nonexistent"]).run().await;
     assert!(ran.out.contains("cannot read the CA file /nonexistent"), "{ran}");
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown_to_a_server_that_asks_for_one() {
+    let world = World::start().await;
+    let (authority_key, mut authority) = (KeyPair::generate().unwrap(), CertificateParams::default());
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_certificate = authority.self_signed(&authority_key).unwrap();
+    let client_key = KeyPair::generate().unwrap();
+    let issuer = Issuer::new(authority, authority_key);
+    let client = CertificateParams::default().signed_by(&client_key, &issuer).unwrap();
+    let (url, ca) = asking_clients(&world.management, Some(&authority_certificate)).await;
+    let ca = world.write("ca.pem", &ca);
+    let certificate = world.write("client.pem", &client.pem());
+    let key = world.write("client.key", &client_key.serialize_pem());
+    let other_key = world.write("other.key", &KeyPair::generate().unwrap().serialize_pem());
+    let run = || world.jwtlet(&["mapping", "list"]).env("JWTLET_SERVER", &url).env("JWTLET_CA_FILE", &ca);
+    let with = |key| run().env("JWTLET_CLIENT_CERTIFICATE", &certificate).env("JWTLET_CLIENT_KEY", key);
+    assert_eq!(with(&key).run().await.status, 0);
+
+    let ran = run().run().await;
+    ran.assert_fails(12, &format!("{url} does not accept the client certificate, or there is none: "));
+    let ran = with(&other_key).run().await;
+    ran.assert_fails(12, "the client certificate cannot be used: ");
+    let ran = with(&ca).run().await;
+    ran.assert_fails(12, "the client certificate cannot be used: ");
+    assert!(ran.err.contains("client.pem holds no certificate in PEM format, or "), "{ran}");
+    let ran = run().env("JWTLET_CLIENT_KEY", &key).run().await;
+    ran.assert_fails(2, "--client-certificate and --client-key must be given together");
 }

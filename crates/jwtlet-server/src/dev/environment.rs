@@ -125,6 +125,7 @@ fn loopback_client() -> HttpClient {
         tls: false,
         ca_file: None,
         ca_file_optional: false,
+        client_certificate: None,
         connect_timeout: Duration::from_secs(2),
         request_timeout: Duration::from_secs(10),
     })

@@ -77,6 +77,7 @@ pub(crate) trait Backend: Sized {
             tls: false,
             ca_file: None,
             ca_file_optional: false,
+            client_certificate: None,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),
         });

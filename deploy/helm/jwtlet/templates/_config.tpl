@@ -96,7 +96,7 @@ something, `config` wins.
 {{- if and (ne $type "postgres") (gt $replicas 1) }}
 {{- fail (printf "storage of type %s is for one replica: each would have a policy of its own. Use postgres, or replicaCount 1 without autoscaling" $type) }}
 {{- end }}
-{{- if and .Values.policy.documents .Values.tls.enabled .Values.tls.clientCa.existingSecret }}
-{{- fail "the policy job has no client certificate: leave out either policy.documents or tls.clientCa" }}
+{{- if and .Values.policy.documents .Values.tls.enabled .Values.tls.clientCa.existingSecret (not .Values.policy.clientCertificate.existingSecret) }}
+{{- fail "tls.clientCa asks clients of the management port for a certificate: name one for the policy job in policy.clientCertificate.existingSecret" }}
 {{- end }}
 {{- end }}
