@@ -125,6 +125,13 @@ pub(in crate::http) fn describe() -> Operation {
         .body(FORM, "At most 64 KiB.", request)
         .answers(StatusCode::OK, answer(Answer::json("The issued token.", named::<Success<'_>>)))
         .answers(
+            StatusCode::TOO_MANY_REQUESTS,
+            error(
+                "`temporarily_unavailable`: more requests from this address or of this client than the operator allows.",
+            )
+            .retry(),
+        )
+        .answers(
             StatusCode::SERVICE_UNAVAILABLE,
             error("`temporarily_unavailable`: Kubernetes, Vault or the store does not answer.").retry(),
         );

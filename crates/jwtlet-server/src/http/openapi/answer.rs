@@ -143,6 +143,10 @@ pub(super) fn problem(status: StatusCode) -> (&'static str, Answer) {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {
             ("UnsupportedMediaType", "The body is not JSON by its media type.")
         }
+        StatusCode::TOO_MANY_REQUESTS => (
+            "TooManyRequests",
+            "More requests from this address or of this client than the operator allows (`[limits]`).",
+        ),
         StatusCode::SERVICE_UNAVAILABLE => {
             ("ServiceUnavailable", "A system that is needed does not answer; try again.")
         }
@@ -152,7 +156,7 @@ pub(super) fn problem(status: StatusCode) -> (&'static str, Answer) {
     let answer = answer.not_stored();
     let answer = match status {
         StatusCode::UNAUTHORIZED => answer.header(CHALLENGE),
-        StatusCode::SERVICE_UNAVAILABLE => answer.retry(),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => answer.retry(),
         _ => answer,
     };
     (name, answer)

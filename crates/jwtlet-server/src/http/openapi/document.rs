@@ -17,7 +17,7 @@ use super::{
     operation::{Operation, Schemas},
     parameter::parameter,
 };
-use crate::http::static_content::StaticContent;
+use crate::http::{probe::is_probe, static_content::StaticContent};
 
 /// The name of the security scheme.
 pub(super) const BEARER: &str = "serviceAccountToken";
@@ -82,7 +82,8 @@ impl Document {
         let mut shared = Shared { api, schemas: Schemas::new(), problems: BTreeMap::new() };
         let mut paths = Paths::new();
         for (path, method, operation) in self.operations {
-            paths.add_path_operation(path, vec![method], shared.operation(operation));
+            let operation = shared.operation(operation, !is_probe(&path));
+            paths.add_path_operation(path, vec![method], operation);
         }
         let license = LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build();
         let info = InfoBuilder::new()
@@ -102,11 +103,13 @@ struct Shared<'a> {
 }
 
 impl Shared<'_> {
-    fn operation(&mut self, operation: Operation) -> utoipa::openapi::path::Operation {
+    fn operation(&mut self, operation: Operation, may_be_limited: bool) -> utoipa::openapi::path::Operation {
         self.schemas.extend(operation.schemas);
         let mut responses = Responses::new();
         let defect = (StatusCode::INTERNAL_SERVER_ERROR, Some((self.api.defect)()));
-        for (status, answer) in [defect].into_iter().chain(operation.answers) {
+        let limited = may_be_limited.then_some((StatusCode::TOO_MANY_REQUESTS, None));
+        // An operation's own answers come last and replace those.
+        for (status, answer) in [defect].into_iter().chain(limited).chain(operation.answers) {
             let response = match answer {
                 Some(answer) => RefOr::T(self.answer(&answer)),
                 None => self.problem(status),
