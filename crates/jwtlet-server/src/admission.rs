@@ -21,6 +21,11 @@ impl Admission {
         Self { kubernetes, clients }
     }
 
+    /// Requests of clients that asked too often.
+    pub(crate) fn refused(&self) -> u64 {
+        self.clients.as_ref().map_or(0, ClientLimiter::refused)
+    }
+
     pub(crate) fn kubernetes(&self) -> &KubernetesVerifier {
         &self.kubernetes
     }

@@ -18,7 +18,7 @@ use crate::{
     config::{Config, HttpConfig},
     http::{self, Service},
     limits::{Limiter, Sources},
-    metrics::Metrics,
+    metrics::{ApiName, Metrics},
     serve::{Certificate, Lifecycle, Server, Timeouts, Tls},
     threads::ManagementThread,
 };
@@ -82,7 +82,8 @@ impl App {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let own_issuer = format!("{scheme}://localhost:{}", exchange.address.port());
         let http = config.http.clone();
-        let service = Arc::new(compose(config, own_issuer));
+        let certificate_expiry = tls.as_ref().map(Tls::expiry);
+        let service = Arc::new(Service { certificate_expiry, ..compose(config, own_issuer) });
         let lifecycle = Arc::clone(&service.lifecycle);
         info!(address = %exchange.address, "the exchange API is bound");
         info!(address = %management.address, "the management API is bound");
@@ -107,8 +108,8 @@ impl App {
     /// [`AppError::Serve`] when a server stops by itself.
     pub async fn run(self, stop: CancellationToken) -> Result<(), AppError> {
         let certificate = |of: fn(&Tls) -> Certificate| self.tls.as_ref().map(of);
-        let exchange = self.server(certificate(Tls::exchange));
-        let management = self.server(certificate(Tls::management));
+        let exchange = self.server(ApiName::Exchange, certificate(Tls::exchange));
+        let management = self.server(ApiName::Management, certificate(Tls::management));
         let mut background = JoinSet::new();
         let service = Arc::clone(&self.service);
         background.spawn(async move { service.exchange.verifier().kubernetes().monitor().await });
@@ -144,9 +145,10 @@ impl App {
         outcome
     }
 
-    fn server(&self, certificate: Option<Certificate>) -> Server {
+    fn server(&self, api: ApiName, certificate: Option<Certificate>) -> Server {
         let timeouts = Timeouts { header: self.http.header_timeout, idle: self.http.idle_timeout };
-        Server::new(Arc::clone(&self.lifecycle), timeouts, self.http.max_connections, certificate)
+        let census = self.service.metrics.connections(api);
+        Server::new(Arc::clone(&self.lifecycle), timeouts, self.http.max_connections, certificate, census)
     }
 }
 
@@ -184,6 +186,8 @@ fn compose(config: Config, own_issuer: String) -> Service {
         lifecycle: Arc::default(),
         metrics: Metrics::default(),
         sources: config.limits.source.map(|rate| Arc::new(Sources::new(rate, config.limits.proxies))),
+        max_connections: config.http.max_connections,
+        certificate_expiry: None,
     }
 }
 

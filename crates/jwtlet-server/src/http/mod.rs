@@ -45,7 +45,7 @@ use crate::{
     admission::Admission,
     limits::Sources,
     metrics::{ApiName, Metrics},
-    serve::Lifecycle,
+    serve::{Expiry, Lifecycle},
 };
 
 /// What the handlers of both APIs share.
@@ -63,6 +63,10 @@ pub(crate) struct Service {
     pub(crate) metrics: Metrics,
     /// Counts requests before anything is verified; `None` counts none.
     pub(crate) sources: Option<Arc<Sources>>,
+    /// How many connections each port takes at a time.
+    pub(crate) max_connections: usize,
+    /// `None` without TLS.
+    pub(crate) certificate_expiry: Option<Arc<Expiry>>,
 }
 
 /// What the management API says in `Server`, so that the administration command knows whom it talks to. The exchange API

@@ -15,6 +15,7 @@ use governor::{
     state::{InMemoryState, NotKeyed, StateStore},
 };
 use jwtlet_core::ClientIdentifier;
+use jwtlet_upstream::Counter;
 use moka::{policy::EvictionPolicy, sync::Cache};
 
 pub use self::source::{ForwardedHeader, Proxies};
@@ -53,6 +54,11 @@ impl Sources {
         Self { limiter: Limiter::new(rate), proxies }
     }
 
+    /// Requests that were not admitted.
+    pub(crate) fn refused(&self) -> u64 {
+        self.limiter.refused()
+    }
+
     /// Counts a request of this peer.
     pub(crate) fn admit(&self, peer: IpAddr, headers: &HeaderMap) -> Result<(), TooMany> {
         self.limiter.admit(&self.proxies.source(peer, headers))
@@ -66,6 +72,7 @@ pub(crate) type ClientLimiter = Limiter<ClientIdentifier>;
 #[derive(Debug)]
 pub(crate) struct Limiter<K: Clone + Hash + Eq + Send + Sync + 'static> {
     limiter: RateLimiter<K, States<K>, DefaultClock>,
+    refused: Counter,
 }
 
 impl<K: Clone + Hash + Eq + Send + Sync + 'static> Limiter<K> {
@@ -83,12 +90,19 @@ impl<K: Clone + Hash + Eq + Send + Sync + 'static> Limiter<K> {
             .time_to_idle(memory)
             .eviction_policy(EvictionPolicy::lru())
             .build();
-        Self { limiter: RateLimiter::new(quota, States(states), DefaultClock::default()) }
+        let limiter = RateLimiter::new(quota, States(states), DefaultClock::default());
+        Self { limiter, refused: Counter::default() }
+    }
+
+    /// Requests that were not admitted.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.get()
     }
 
     /// Counts a request.
     pub(crate) fn admit(&self, key: &K) -> Result<(), TooMany> {
         self.limiter.check_key(key).map_err(|not_until| {
+            self.refused.increment();
             let wait = not_until.wait_time_from(self.limiter.clock().now());
             TooMany { retry_after: wait.as_secs() + u64::from(wait.subsec_nanos() > 0) }
         })

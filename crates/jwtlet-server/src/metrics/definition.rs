@@ -53,6 +53,16 @@ metrics! {
         "Time of an exchange and of its stages, from the parsed request to the signed token; a stage counts also when it fails.";
     REQUESTS_IN_FLIGHT = Gauge "jwtlet_requests_in_flight" ["api"]
         "Requests that are being answered.";
+    REQUESTS_LIMITED = Counter "jwtlet_requests_limited" ["by"]
+        "Requests that were answered with 429, by the limit: source (limits.source_per_second), client (limits.client_per_second).";
+    CONNECTIONS = Gauge "jwtlet_connections" ["api"]
+        "Open connections of clients.";
+    CONNECTIONS_MAX = Gauge "jwtlet_connections_max" []
+        "Connections of clients that may be open on each port (http.max_connections).";
+    CONNECTIONS_TURNED_AWAY = Counter "jwtlet_connections_turned_away" ["api"]
+        "Connections that were closed at once because too many were open.";
+    TLS_CERTIFICATE_EXPIRY = Gauge "jwtlet_tls_certificate_expiry_timestamp_seconds" []
+        "When the certificate of both ports expires, in seconds since 1970. Absent without TLS.";
     MANAGEMENT_REQUESTS = Counter "jwtlet_management_requests" ["route", "method", "status"]
         "Requests to the management port that were answered, by route template (none where no route matches).";
     READY = Gauge "jwtlet_ready" ["system"]

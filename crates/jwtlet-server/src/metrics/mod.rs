@@ -12,7 +12,10 @@ mod reason;
 mod scrape;
 mod stopwatch;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
 use jwtlet_upstream::{Counter, Histogram, TIMES};
 
@@ -25,6 +28,7 @@ pub(crate) use self::{
     scrape::page,
     stopwatch::{Stopwatch, TOTAL},
 };
+use crate::serve::Census;
 
 /// The APIs, as labels name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +55,7 @@ pub(crate) struct Metrics {
     /// One for each stage, and the last for all of them together.
     times: [Histogram; TOTAL + 1],
     in_flight: [AtomicU64; ApiName::ALL.len()],
+    connections: [Arc<Census>; ApiName::ALL.len()],
     pub(crate) management: ManagementCalls,
     pub(crate) trail: Trail,
 }
@@ -86,6 +91,7 @@ impl Default for Metrics {
             exchanges: Default::default(),
             times: std::array::from_fn(|_| Histogram::new(TIMES)),
             in_flight: Default::default(),
+            connections: Default::default(),
             management: ManagementCalls::default(),
             trail: Trail::default(),
         }
@@ -101,6 +107,11 @@ impl Metrics {
     /// Measures the stages of an exchange that begins now.
     pub(crate) fn stopwatch(&self) -> Stopwatch<'_> {
         Stopwatch::start(&self.times)
+    }
+
+    /// Where the port of this API counts its connections.
+    pub(crate) fn connections(&self, api: ApiName) -> Arc<Census> {
+        Arc::clone(&self.connections[api as usize])
     }
 
     /// A request is being answered as long as this lives.

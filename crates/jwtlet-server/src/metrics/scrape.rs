@@ -16,7 +16,7 @@ use super::{
     reason::Reason,
     stopwatch::STAGES,
 };
-use crate::http::Service;
+use crate::{http::Service, serve::Census};
 
 /// The labels of a metric that has none.
 const NONE: &[&str] = &[];
@@ -26,6 +26,7 @@ pub(crate) fn page(service: &Arc<Service>, now: Timestamp, format: Format) -> Re
     let service = Arc::clone(service);
     exposition::write(format, move |page| {
         own(page, &service.metrics)?;
+        clients(page, &service)?;
         upstream(page, &service)?;
         reviews(page, &service)?;
         signatures(page, service.exchange.signer(), now)?;
@@ -60,6 +61,23 @@ fn own(page: &mut Page<'_>, metrics: &Metrics) -> fmt::Result {
         metric::MANAGEMENT_REQUESTS,
         labels.iter().zip(&calls).map(|(labels, (_, count))| (&labels[..], *count)),
     )
+}
+
+fn clients(page: &mut Page<'_>, service: &Service) -> fmt::Result {
+    let by_source = service.sources.as_ref().map_or(0, |sources| sources.refused());
+    let by_client = service.exchange.verifier().refused();
+    let limited = [(&["source"][..], by_source), (&["client"][..], by_client)];
+    page.counter(metric::REQUESTS_LIMITED, limited)?;
+    let connections = ApiName::ALL.map(|api| ([api.name()], service.metrics.connections(api)));
+    let open = |census: &Census| census.open.load(std::sync::atomic::Ordering::Relaxed);
+    page.gauge(metric::CONNECTIONS, connections.iter().map(|(labels, census)| (&labels[..], open(census))))?;
+    level(page, metric::CONNECTIONS_MAX, service.max_connections as u64)?;
+    page.counter(
+        metric::CONNECTIONS_TURNED_AWAY,
+        connections.iter().map(|(labels, census)| (&labels[..], census.turned_away.get())),
+    )?;
+    let expiry = service.certificate_expiry.as_ref().map(|expiry| (NONE, expiry.seconds()));
+    page.gauge(metric::TLS_CERTIFICATE_EXPIRY, expiry)
 }
 
 fn upstream(page: &mut Page<'_>, service: &Service) -> fmt::Result {

@@ -115,9 +115,11 @@ async fn speak<S, A, F>(
     let service = service_fn(move |request: Request<Incoming>| {
         let running = watched.begin();
         let is_http1 = request.version() < Version::HTTP_2;
-        let (answer, lifecycle) = (answer.clone(), Arc::clone(&lifecycle));
+        let lifecycle = Arc::clone(&lifecycle);
+        // In a box of its own: hyper keeps the room of the last request for as long as the connection lives.
+        let answering = Box::pin(answer(request, peer));
         async move {
-            let mut response = answer(request, peer).await?;
+            let mut response = answering.await?;
             drop(running);
             if is_http1 && lifecycle.leaving.is_entered() {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -15,7 +15,10 @@ use std::{
     future::{pending, poll_fn},
     io,
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::Poll,
     time::Duration,
 };
@@ -29,6 +32,7 @@ use hyper::{
     server::conn::{http1, http2},
 };
 use hyper_util::rt::TokioExecutor;
+use jwtlet_upstream::Counter;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -39,7 +43,7 @@ use tracing::{info, warn};
 pub use self::tls::TlsError;
 pub(crate) use self::{
     lifecycle::Lifecycle,
-    tls::{Certificate, Tls},
+    tls::{Certificate, Expiry, Tls},
 };
 
 /// How long running requests may take to finish after the last stage began.
@@ -57,10 +61,20 @@ pub(crate) struct Timeouts {
     pub(crate) idle: Duration,
 }
 
+/// The connections of one port, in numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Census {
+    /// Open ones.
+    pub(crate) open: AtomicU64,
+    /// Closed at once, because there were too many.
+    pub(crate) turned_away: Counter,
+}
+
 /// A server of one port.
 pub(crate) struct Server {
     settings: Arc<Settings>,
     max_connections: usize,
+    census: Arc<Census>,
 }
 
 struct Settings {
@@ -77,10 +91,11 @@ impl Server {
         timeouts: Timeouts,
         max_connections: usize,
         certificate: Option<Certificate>,
+        census: Arc<Census>,
     ) -> Self {
         let (http1, http2) = (connection::http1(), connection::http2());
         let settings = Arc::new(Settings { lifecycle, timeouts, certificate, http1, http2 });
-        Self { settings, max_connections }
+        Self { settings, max_connections, census }
     }
 
     /// Serves until the lifecycle says that the end has come, and what runs then has finished, or had 30 seconds.
@@ -132,6 +147,11 @@ impl Connections {
         if self.tasks.join_next().await.is_none() {
             pending::<()>().await;
         }
+        self.count();
+    }
+
+    fn count(&self) {
+        self.server.census.open.store(self.tasks.len() as u64, Ordering::Relaxed);
     }
 
     async fn take<A, F>(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>, answer: &A)
@@ -144,9 +164,11 @@ impl Connections {
                 (self.refuses, self.fails) = (false, false);
                 let settings = Arc::clone(&self.server.settings);
                 self.tasks.spawn(connection::serve(stream, peer, settings, answer.clone()));
+                self.count();
             }
             // Closed at once: the client, or the balancer before it, can try elsewhere.
             Ok(_) => {
+                self.server.census.turned_away.increment();
                 if !std::mem::replace(&mut self.refuses, true) {
                     warn!(
                         connections = self.tasks.len(),

@@ -7,12 +7,16 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{Context, SHA256};
+use jiff::Timestamp;
 use jwtlet_core::upstream::chain;
 use rustls::{
     RootCertStore, ServerConfig,
@@ -23,8 +27,9 @@ use rustls::{
 use secrecy::{ExposeSecret, SecretSlice};
 use tokio::time::sleep;
 use tracing::{info, warn};
+use x509_parser::parse_x509_certificate;
 
-use crate::config::TlsConfig;
+use crate::{clock, config::TlsConfig};
 
 /// How often the files are looked at.
 const POLL: Duration = Duration::from_secs(2);
@@ -73,12 +78,36 @@ pub enum TlsError {
 /// What one port shows its clients at the moment.
 pub(crate) type Certificate = Arc<ArcSwap<ServerConfig>>;
 
+/// When the certificate that is shown at the moment expires.
+#[derive(Debug)]
+pub(crate) struct Expiry(AtomicI64);
+
+impl Expiry {
+    fn of(certificate: &CertificateDer<'_>) -> Self {
+        Self(AtomicI64::new(expiry(certificate)))
+    }
+
+    /// In seconds since 1970.
+    pub(crate) fn seconds(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn warn(&self, path: &Path) {
+        let seconds = self.seconds();
+        if seconds <= clock::now().as_second() {
+            let since = Timestamp::from_second(seconds).unwrap_or_default();
+            warn!(certificate = %path.display(), %since, "the certificate has expired: clients will not accept it");
+        }
+    }
+}
+
 /// The certificates of both ports.
 #[derive(Debug)]
 pub(crate) struct Tls {
     config: TlsConfig,
     exchange: Certificate,
     management: Certificate,
+    expiry: Arc<Expiry>,
     fingerprint: [u8; 32],
 }
 
@@ -89,11 +118,13 @@ impl Tls {
     /// Nobody could connect.
     pub(crate) fn load(config: TlsConfig) -> Result<Self, TlsError> {
         let files = Files::read(&config)?;
-        let (exchange, management) = files.servers(&config)?;
+        let Servers { exchange, management, expiry } = files.servers(&config)?;
+        expiry.warn(&config.cert_file);
         Ok(Self {
             config,
             exchange: Arc::new(ArcSwap::from_pointee(exchange)),
             management: Arc::new(ArcSwap::from_pointee(management)),
+            expiry: Arc::new(expiry),
             fingerprint: files.fingerprint(),
         })
     }
@@ -106,6 +137,11 @@ impl Tls {
     /// The one of the management API.
     pub(crate) fn management(&self) -> Certificate {
         Arc::clone(&self.management)
+    }
+
+    /// When what both show expires.
+    pub(crate) fn expiry(&self) -> Arc<Expiry> {
+        Arc::clone(&self.expiry)
     }
 
     /// Looks at the files now and then, for ever.
@@ -127,11 +163,13 @@ impl Tls {
     fn replace(&mut self, files: &Files) -> Result<(), TlsError> {
         let fingerprint = files.fingerprint();
         if fingerprint != self.fingerprint {
-            let (exchange, management) = files.servers(&self.config)?;
+            let Servers { exchange, management, expiry } = files.servers(&self.config)?;
             self.exchange.store(Arc::new(exchange));
             self.management.store(Arc::new(management));
+            self.expiry.0.store(expiry.seconds(), Ordering::Relaxed);
             self.fingerprint = fingerprint;
             info!(certificate = %self.config.cert_file.display(), "new connections get the certificate that was read");
+            expiry.warn(&self.config.cert_file);
         }
         Ok(())
     }
@@ -153,6 +191,14 @@ impl LastProblem {
             warn!(error = text, "the TLS files cannot be used; the last good ones stay in use");
         }
     }
+}
+
+/// What the files make.
+struct Servers {
+    exchange: ServerConfig,
+    /// It alone asks for certificates of clients.
+    management: ServerConfig,
+    expiry: Expiry,
 }
 
 /// The content of the files.
@@ -185,9 +231,9 @@ impl Files {
         fingerprint
     }
 
-    /// The server of the exchange API and that of the management API, which alone asks for certificates.
-    fn servers(&self, config: &TlsConfig) -> Result<(ServerConfig, ServerConfig), TlsError> {
+    fn servers(&self, config: &TlsConfig) -> Result<Servers, TlsError> {
         let chain = certificates(&self.certificates, &config.cert_file)?;
+        let expiry = Expiry::of(&chain[0]);
         let key = PrivateKeyDer::from_pem_slice(self.key.expose_secret())
             .map_err(|_| TlsError::Key(config.key_file.clone()))?;
         let provider = Arc::new(default_provider());
@@ -211,7 +257,7 @@ impl Files {
             server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
             Ok::<_, TlsError>(server)
         };
-        Ok((server(None)?, server(verifier)?))
+        Ok(Servers { exchange: server(None)?, management: server(verifier)?, expiry })
     }
 }
 
@@ -220,6 +266,11 @@ fn certificates(text: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>
     let certificates: Vec<_> =
         CertificateDer::pem_slice_iter(text).collect::<Result<_, _>>().map_err(content)?;
     if certificates.is_empty() { Err(content(pem::Error::NoItemsFound)) } else { Ok(certificates) }
+}
+
+/// In seconds since 1970. What TLS accepts and this parser does not counts as expired, so that somebody looks at it.
+fn expiry(certificate: &CertificateDer<'_>) -> i64 {
+    parse_x509_certificate(certificate).map_or(0, |(_, parsed)| parsed.validity().not_after.timestamp())
 }
 
 fn authorities(text: &[u8], path: &Path) -> Result<RootCertStore, TlsError> {

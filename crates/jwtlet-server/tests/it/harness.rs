@@ -4,7 +4,7 @@ use std::{fmt, fs, time::Duration};
 
 use jwtlet_server::{App, Config, app::AppError};
 use jwtlet_testkit::{Kubernetes, TokenPolicy, Vault, wait_for};
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Certificate, Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -85,12 +85,16 @@ impl Harness {
         let variables: Vec<_> = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
 
         let app = App::bind(Config::load(Some(&file), &variables).unwrap()).unwrap();
-        let exchange = format!("http://{}", app.exchange_address());
-        let management = format!("http://{}", app.management_address());
+        let certificate = variables.iter().find(|(name, _)| name == "JWTLET__TLS__CERT_FILE");
+        // A certificate without an authority is its own.
+        let trusted = certificate.map(|(_, file)| Certificate::from_pem(&fs::read(file).unwrap()).unwrap());
+        let scheme = if trusted.is_some() { "https" } else { "http" };
+        let exchange = format!("{scheme}://{}", app.exchange_address());
+        let management = format!("{scheme}://{}", app.management_address());
         let stop = CancellationToken::new();
         let server = tokio::spawn(app.run(stop.clone()));
         #[expect(clippy::disallowed_methods, reason = "a test client needs no limits")]
-        let http = Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+        let http = Client::builder().no_proxy().tls_certs_only(trusted).build().unwrap();
         let harness = Self { kubernetes, vault, exchange, management, files, http, stop, server };
         assert_eq!(harness.get("/livez").await.status, 200);
         harness

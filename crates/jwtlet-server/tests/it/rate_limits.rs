@@ -115,6 +115,8 @@ async fn a_client_that_asks_too_often_is_told_to_wait_after_it_was_verified() {
     retry-after: 1
     {"error":"temporarily_unavailable","error_description":"too many requests of this client; wait"}
     "#);
+    let metrics = Answer::of(server.http.get(format!("{}/metrics", server.management))).await;
+    assert!(metrics.body.contains("jwtlet_requests_limited_total{by=\"client\"} 1\n"), "{metrics}");
     // A bad token is nobody's, and other clients have limits of their own.
     let answer = server.exchange_token("a.b.c", &[("resource", "acme")]).await;
     assert_eq!(answer.status, 400, "{answer}");

@@ -51,7 +51,7 @@ async fn every_alert_says_what_is_wrong_and_where_to_read_on() {
 
 #[tokio::test]
 async fn no_alert_fires_while_nothing_is_wrong() {
-    let server = Harness::start_with_login().await;
+    let (server, _certificate) = Harness::start_with_everything().await;
     server.map(crate::harness::CONNECTOR, "acme", &[], &[]).await;
     let prometheus = Prometheus::watch(&[&server]).await;
     for _ in 0..20 {

@@ -1,10 +1,17 @@
 //! What `GET /metrics` answers, and that documents, dashboard and alerts are about what is there.
 
-use std::{collections::BTreeSet, fs, path::Path, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    time::{Duration, SystemTime},
+};
 
 use jwtlet_testkit::{Kubernetes, KubernetesAuth, KubernetesRole, TokenPolicy, Vault, wait_for};
+use rcgen::{CertificateParams, KeyPair};
 use reqwest::Method;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::{
     harness::{Answer, CONNECTOR, Harness, KEY, PATIENCE},
@@ -14,15 +21,18 @@ use crate::{
 const ROLE: (&str, &str) = ("JWTLET__VAULT__KUBERNETES_ROLE", "jwtlet");
 
 impl Harness {
-    /// A ready server that logs in to Vault with its service account, for an hour at a time.
-    pub(crate) async fn start_with_login() -> Self {
+    /// A ready server that logs in to Vault with its service account, for an hour at a time, and has a certificate.
+    pub(crate) async fn start_with_everything() -> (Self, TempDir) {
         let kubernetes = Kubernetes::start().await.unwrap();
         let auth = KubernetesAuth::attached_to(&kubernetes);
         let vault = Vault::builder().kubernetes_auth(auth).start().await.unwrap();
         vault.kubernetes_role("jwtlet", login_role());
-        let server = Self::launch(kubernetes, vault, &[ROLE]).await;
+        let files = tempfile::tempdir().unwrap();
+        let [certificate, key] = certify(&files, None);
+        let variables = [ROLE, ("JWTLET__TLS__CERT_FILE", &*certificate), ("JWTLET__TLS__KEY_FILE", &*key)];
+        let server = Self::launch(kubernetes, vault, &variables).await;
         server.wait_until_ready().await;
-        server
+        (server, files)
     }
 
     /// A ready server with policy, which has made an exchange.
@@ -32,6 +42,21 @@ impl Harness {
         assert_eq!(server.exchange(&[("resource", "acme")]).await.status, 200);
         server
     }
+}
+
+/// Writes a certificate and its key, which ends at this time.
+pub(crate) fn certify(files: &TempDir, end: Option<SystemTime>) -> [String; 2] {
+    let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    if let Some(end) = end {
+        params.not_after = end.into();
+    }
+    let key = KeyPair::generate().unwrap();
+    let write = |name, text| {
+        let file = files.path().join(name);
+        fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    [write("tls.crt", params.self_signed(&key).unwrap().pem()), write("tls.key", key.serialize_pem())]
 }
 
 fn login_role() -> KubernetesRole {
@@ -85,6 +110,9 @@ async fn what_happens_is_counted() {
         ("jwtlet_review_cache_hits_total", 2.0),
         (r#"jwtlet_requests_in_flight{api="management"}"#, 1.0),
         (r#"jwtlet_requests_in_flight{api="exchange"}"#, 0.0),
+        (r#"jwtlet_requests_limited_total{by="source"}"#, 0.0),
+        (r#"jwtlet_requests_limited_total{by="client"}"#, 0.0),
+        (r#"jwtlet_connections_turned_away_total{api="exchange"}"#, 0.0),
         (
             r#"jwtlet_management_requests_total{route="/api/v1/mappings/{client}/{context}",method="GET",status="404"}"#,
             1.0,
@@ -101,6 +129,8 @@ async fn what_happens_is_counted() {
         r#"jwtlet_upstream_failures_total{system="vault",cause="sealed"}"#,
         r#"jwtlet_upstream_retries_total{system="vault"}"#,
         r#"jwtlet_upstream_calls_total{system="store"}"#,
+        r#"jwtlet_connections{api="exchange"}"#,
+        r#"jwtlet_connections{api="management"}"#,
         r#"jwtlet_signature_batch_size_bucket{le="1.0"}"#,
         "process_cpu_seconds_total",
         "process_resident_memory_bytes",
@@ -136,7 +166,7 @@ fn labels_of<'a>(page: &'a str, metric: &str) -> Option<BTreeSet<&'a str>> {
 
 #[tokio::test]
 async fn a_server_exposes_the_metrics_of_the_reference_and_no_others() {
-    let server = Harness::start_with_login().await;
+    let (server, _certificate) = Harness::start_with_everything().await;
     let counted =
         async || scrape(&server.http, &server.management).await.body.contains("jwtlet_policy_records{");
     wait_for(counted, PATIENCE).await.unwrap();
@@ -215,7 +245,7 @@ fn dashboard_expressions() -> Vec<String> {
 
 #[tokio::test]
 async fn dashboard_and_alerts_ask_for_what_is_there() {
-    let server = Harness::start_with_login().await;
+    let (server, _certificate) = Harness::start_with_everything().await;
     let counted =
         async || scrape(&server.http, &server.management).await.body.contains("jwtlet_policy_records{");
     wait_for(counted, PATIENCE).await.unwrap();

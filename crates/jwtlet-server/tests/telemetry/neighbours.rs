@@ -101,7 +101,7 @@ async fn vault_refuses(alert: &str) {
 }
 
 async fn login_fails(alert: &str) {
-    let server = Harness::start_with_login().await;
+    let (server, _certificate) = Harness::start_with_everything().await;
     let prometheus = silent(alert, &server).await;
     // The token is refused, and there is no other.
     server.vault.delete_kubernetes_role("jwtlet");
@@ -113,11 +113,11 @@ async fn login_fails(alert: &str) {
 }
 
 async fn token_ends(alert: &str) {
-    let server = Harness::start_with_login().await;
+    let (server, _certificate) = Harness::start_with_everything().await;
     let prometheus = silent(alert, &server).await;
     // The login was for an hour, and nothing has renewed it when only three minutes are left.
     prometheus.wait_for_after(alert, Duration::from_mins(57)).await;
-    let renewed = Harness::start_with_login().await;
+    let (renewed, _certificate) = Harness::start_with_everything().await;
     silent(alert, &renewed).await;
 }
 

@@ -1,6 +1,6 @@
 //! What alerts tell of jwtlet itself: exchanges, queues, readiness, the process.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jwtlet_testkit::Fault;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -8,6 +8,8 @@ use tokio::{net::TcpStream, task::JoinSet};
 
 use crate::{
     alerts::provoked,
+    exposition::certify,
+    harness::Harness,
     neighbours::healthy,
     program::{Neighbours, Program, address, ready},
     promql::{Prometheus, client},
@@ -19,6 +21,8 @@ provoked! {
     exchanges_are_refused: "JwtletExchangesRefused" by refused;
     exchanges_are_slow: "JwtletLatencyHigh" by slow;
     more_signatures_are_needed_than_are_made: "JwtletSigningQueueSaturated" by signatures_queue;
+    more_clients_connect_than_may: "JwtletConnectionsTurnedAway" by turned_away;
+    the_certificate_is_not_renewed: "JwtletCertificateExpiring" by certificate_expires;
     descriptors_run_out: "JwtletDescriptorsNearLimit" by descriptors;
 }
 
@@ -77,6 +81,27 @@ async fn signatures_queue(alert: &str) {
         let request = server.http.post(format!("{}/token", server.exchange));
         callers.spawn(request.header("content-type", "application/x-www-form-urlencoded").body(body).send());
     }
+    prometheus.wait_for(alert).await;
+}
+
+async fn turned_away(alert: &str) {
+    let (server, prometheus) = healthy(alert, &[("JWTLET__HTTP__MAX_CONNECTIONS", "8")]).await;
+    let address = server.exchange.strip_prefix("http://").unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..9 {
+        clients.push(TcpStream::connect(address).await.unwrap());
+    }
+    prometheus.wait_for(alert).await;
+}
+
+async fn certificate_expires(alert: &str) {
+    let (server, files) = Harness::start_with_everything().await;
+    let prometheus = Prometheus::watch(&[&server]).await;
+    let firing = prometheus.firing().await;
+    assert!(!firing.iter().any(|name| name == alert), "{firing:?}");
+    #[expect(clippy::disallowed_methods, reason = "a certificate has times")]
+    let now = SystemTime::now();
+    certify(&files, Some(now + Duration::from_hours(48)));
     prometheus.wait_for(alert).await;
 }
 
