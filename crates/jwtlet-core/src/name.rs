@@ -268,6 +268,8 @@ checked_name! {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
     use regex::Regex;
 
@@ -286,10 +288,12 @@ mod tests {
         (LABEL_VALUE, |text| LabelValue::parse(text).is_ok()),
     ];
 
+    static PATTERNS: LazyLock<[Regex; RULES.len()]> =
+        LazyLock::new(|| RULES.map(|(rule, _)| Regex::new(rule.pattern).unwrap()));
+
     fn assert_agreement(text: &str) {
-        for (rule, parse) in RULES {
-            let is_described = Regex::new(rule.pattern).unwrap().is_match(text)
-                && (rule.min..=rule.max).contains(&text.len());
+        for ((rule, parse), pattern) in RULES.into_iter().zip(&*PATTERNS) {
+            let is_described = pattern.is_match(text) && (rule.min..=rule.max).contains(&text.len());
             assert_eq!(parse(text), is_described, "{text:?} and {}", rule.pattern);
         }
     }
