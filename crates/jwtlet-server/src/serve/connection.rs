@@ -21,8 +21,9 @@ use axum::{
 };
 use hyper::{
     body::Incoming,
+    rt::{Read, Write},
     server::conn::{http1, http2},
-    service::service_fn,
+    service::{Service, service_fn},
 };
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -42,6 +43,9 @@ use super::{
     limits::{Limit, Limits},
 };
 
+/// A part of a connection that has room of its own.
+type Boxed<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// The largest head of a request, and the most of a body that waits for its handler.
 const BUFFER_BYTES: u32 = 64 * 1024;
 /// Requests at a time on one HTTP/2 connection.
@@ -60,8 +64,7 @@ where
 {
     // Small frames and records would wait for the client's delayed acknowledgements.
     if stream.set_nodelay(true).is_ok() && first(&settings, stream.readable()).await.is_some() {
-        // In a box, so that a silent connection takes no room for what it does not need yet.
-        Box::pin(open(stream, peer, &settings, answer)).await;
+        open(stream, peer, &settings, answer).await;
     }
 }
 
@@ -76,38 +79,38 @@ async fn first<T>(settings: &Settings, reading: impl Future<Output = io::Result<
     read.ok()?.ok()
 }
 
-async fn open<A, F>(stream: TcpStream, peer: SocketAddr, settings: &Settings, answer: A)
+/// What comes after the first byte: in a box, so that a silent connection takes no room for it, and made by a function that
+/// is not `async`, because such a one would keep room for what it puts into a box.
+fn open<A, F>(stream: TcpStream, peer: SocketAddr, settings: &Settings, answer: A) -> Boxed<'_>
 where
     A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
     F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
 {
-    let activity = Arc::new(Activity::default());
-    let Some(certificate) = &settings.certificate else {
-        let stream = Watched::new(stream, Arc::clone(&activity));
-        return speak(stream, false, peer, settings, activity, answer).await;
-    };
-    let acceptor = TlsAcceptor::from(certificate.load_full());
-    // A handshake that fails is between the client and its certificates.
-    if let Ok(Ok(stream)) = timeout(settings.timeouts.header, acceptor.accept(stream)).await {
-        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        let stream = Watched::new(stream, Arc::clone(&activity));
-        speak(stream, is_http2, peer, settings, activity, answer).await;
+    match &settings.certificate {
+        None => Box::pin(speak(stream, false, peer, settings, answer)),
+        Some(certificate) => {
+            let acceptor = TlsAcceptor::from(certificate.load_full());
+            Box::pin(async move {
+                let handshake = timeout(settings.timeouts.header, acceptor.accept(stream));
+                // One that fails is between the client and its certificates.
+                if let Ok(Ok(stream)) = handshake.await {
+                    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                    speak(stream, is_http2, peer, settings, answer).await;
+                }
+            })
+        }
     }
 }
 
 /// Finds out what the client speaks, unless the handshake agreed on HTTP/2, and speaks it.
-async fn speak<S, A, F>(
-    mut stream: Watched<S>,
-    is_http2: bool,
-    peer: SocketAddr,
-    settings: &Settings,
-    activity: Arc<Activity>,
-    answer: A,
-) where
+async fn speak<S, A, F>(stream: S, is_http2: bool, peer: SocketAddr, settings: &Settings, answer: A)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
     F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
 {
+    let activity = Arc::new(Activity::default());
+    let mut stream = Watched::new(stream, Arc::clone(&activity));
     let Some(()) = first(settings, stream.begin()).await else { return };
     let start = timeout(settings.timeouts.header, stream.begins_with_http2()).await;
     let Ok(Ok(begins_with_http2)) = start else { return };
@@ -136,10 +139,20 @@ async fn speak<S, A, F>(
         is_http2,
     };
     if is_http2 {
-        watch.drive(pin!(settings.http2.serve_connection(io, service))).await;
+        speak_http2(io, service, watch, settings).await;
     } else {
         watch.drive(pin!(settings.http1.serve_connection(io, service))).await;
     }
+}
+
+/// In another box: few clients need it, and it is larger than all the rest.
+fn speak_http2<'a, I, S>(io: I, service: S, watch: Watch<'a>, settings: &'a Settings) -> Boxed<'a>
+where
+    I: Read + Write + Unpin + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Send + 'static,
+    S::Future: Send + 'static,
+{
+    Box::pin(async move { watch.drive(pin!(settings.http2.serve_connection(io, service))).await })
 }
 
 /// Who decides when a connection ends.
