@@ -7,6 +7,7 @@ the base image has, and the programs are run in there, as the user of the image,
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import platform
 import re
@@ -76,6 +77,27 @@ def dockerfile(text: str) -> list[str]:
     return found
 
 
+def admitted(ignored: str, file: str) -> bool:
+    """Whether .dockerignore lets a file into the build: the last pattern counts that names it or a directory above it."""
+    path = pathlib.PurePosixPath("/", file)
+    result = True
+    for line in ignored.splitlines():
+        if not line or line.startswith("#"):
+            continue
+        pattern = "/" + line.removeprefix("!").strip("/")
+        if any(place.match(pattern) for place in (path, *path.parents[:-1])):
+            result = line.startswith("!")
+    return result
+
+
+def context() -> list[pathlib.PurePosixPath]:
+    """The files of the repository that reach the build."""
+    ignored = (REPOSITORY / ".dockerignore").read_text()
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.split("\0")
+    return [pathlib.PurePosixPath(file) for file in listed if file and admitted(ignored, file) and (REPOSITORY / file).is_file()]
+
+
 def layout(image: pathlib.Path) -> list[str]:
     """What is wrong with what scripts/image-root laid out."""
     root = image / "root"
@@ -124,15 +146,28 @@ def run_alone(image: pathlib.Path) -> list[str]:
             ("/usr/local/bin/jwtlet-server", "probe", "/etc/jwtlet/config/config.toml"): 1,
             ("/usr/local/bin/jwtlet", "--version"): 0,
         }
-        # It may not be among the programs of every user.
-        chroot = shutil.which("chroot", path="/usr/sbin:/usr/bin:/sbin:/bin") or "chroot"
+        enter = entrance(root)
         found = []
         for command, status in commands.items():
-            line = [chroot, f"--userspec={USER}", str(root), *command]
-            result = subprocess.run(line, env={}, capture_output=True, text=True, timeout=30, check=False)
+            result = subprocess.run([*enter, *command], env={}, capture_output=True, text=True, timeout=30, check=False)
             if result.returncode != status:
                 found.append(f"{' '.join(command)} ends with {result.returncode}: {result.stderr.strip()}")
         return found
+
+
+def entrance(root: pathlib.Path) -> list[str]:
+    """What runs a program below a directory as the user of the image: needs root, sudo without a password, or a user
+    namespace, in which whoever runs this has the number of that user."""
+    # They may not be among the programs of every user.
+    places = "/usr/sbin:/usr/bin:/sbin:/bin"
+    chroot = [shutil.which("chroot", path=places) or "chroot", f"--userspec={USER}", str(root)]
+    if os.geteuid() == 0:
+        return chroot
+    sudo = shutil.which("sudo", path=places)
+    if sudo and subprocess.run([sudo, "-n", "true"], capture_output=True, check=False).returncode == 0:
+        return [sudo, "-n", "/usr/bin/env", "-i", *chroot]
+    user, group = USER.split(":")
+    return [shutil.which("unshare", path=places) or "unshare", f"--map-user={user}", f"--map-group={group}", f"--root={root}"]
 
 
 def _add_base(root: pathlib.Path) -> None:

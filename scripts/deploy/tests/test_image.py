@@ -1,6 +1,9 @@
 """The checks of the image find what is wrong with it."""
 
+import json
+import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -37,6 +40,53 @@ class TheDockerfile(unittest.TestCase):
         self.assert_found("STOPSIGNAL SIGTERM", "ENV VAULT_TOKEN=x", "looks like a secret")
         self.assert_found("org.opencontainers.image.revision=", "revision=", "image.revision is missing")
         self.assert_found("EXPOSE 8080 8081", "EXPOSE 8080", "does not expose")
+
+
+class TheBuild(unittest.TestCase):
+    def test_gets_what_the_last_pattern_admits(self):
+        ignored = "# a comment\n*\n!/crates\n!/docs/a.json\n/crates/*/corpus\n"
+        for file in ("crates/a/src/lib.rs", "docs/a.json"):
+            self.assertTrue(image.admitted(ignored, file), file)
+        for file in ("README.md", "docs/b.json", "other/crates/a.rs", "crates/a/corpus/b"):
+            self.assertFalse(image.admitted(ignored, file), file)
+
+    def test_can_read_the_workspace(self):
+        with tempfile.TemporaryDirectory() as directory:
+            for file in image.context():
+                target = pathlib.Path(directory, file)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(image.REPOSITORY / file, target)
+            for script in ("image-root", "release-build", "sbom"):
+                self.assertTrue(os.access(pathlib.Path(directory, "scripts", script), os.X_OK), script)
+            command = ["cargo", "metadata", "--locked", "--offline", "--no-deps", "--format-version", "1"]
+            result = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            for package in json.loads(result.stdout)["packages"]:
+                for target in package["targets"]:
+                    self.assertTrue(pathlib.Path(target["src_path"]).is_file(), target["src_path"])
+
+    def test_has_every_file_that_a_crate_takes_in(self):
+        files = set(image.context())
+        taken = re.compile(r"""\binclude(?:_str|_bytes)?!\s*\(\s*("?)([^")]*)|#\[path = (")([^"]*)""")
+        found = 0
+        for file in sorted(files):
+            # Tests are not built for the image.
+            if file.suffix != ".rs" or "tests" in file.parts:
+                continue
+            for quote, one, path, other in taken.findall((image.REPOSITORY / file).read_text()):
+                self.assertTrue(quote or path, f"{file}: {one} is not a plain path")
+                target = pathlib.PurePosixPath(os.path.normpath(file.parent / (one or other)))
+                self.assertIn(target, files, f"{file} takes in {target}, which .dockerignore keeps out")
+                found += 1
+        self.assertGreaterEqual(found, 3)
+
+
+class TheUserOfTheImage(unittest.TestCase):
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
+    def test_is_who_runs_the_programs_as_root(self):
+        self.assertEqual(image.entrance(pathlib.Path("/"))[1:], [f"--userspec={image.USER}", "/"])
+        command = [*image.entrance(pathlib.Path("/")), "/usr/bin/id", "-u"]
+        self.assertEqual(subprocess.run(command, capture_output=True, text=True, check=True).stdout, "65532\n")
 
 
 class TheLayout(unittest.TestCase):
