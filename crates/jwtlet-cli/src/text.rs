@@ -43,14 +43,20 @@ pub(crate) fn without_tokens(text: &str) -> String {
         let word = &rest[start..];
         let end = word.find(|c| !is_token_character(c)).unwrap_or(word.len());
         result.push_str(&rest[..start]);
-        result.push_str(if is_token(&word[..end]) { "(token)" } else { &word[..end] });
+        match token_start(&word[..end]) {
+            Some(token) => result.extend([&word[..token], "(token)"]),
+            None => result.push_str(&word[..end]),
+        }
         rest = &word[end..];
     }
     result + rest
 }
 
-fn is_token(word: &str) -> bool {
-    word.len() >= SHORTEST_TOKEN && word.starts_with("eyJ") && word.split('.').count() == 3
+/// Where a JWT begins in a word of its characters. Something may be glued to it on both sides: nothing of the word from
+/// here on is worth showing.
+fn token_start(word: &str) -> Option<usize> {
+    let is_token = |rest: &str| rest.len() >= SHORTEST_TOKEN && rest.matches('.').count() >= 2;
+    word.match_indices("eyJ").map(|(start, _)| start).find(|start| is_token(&word[*start..]))
 }
 
 /// Also the invisible characters that change how the text around them is shown.
@@ -72,7 +78,17 @@ mod tests {
     fn tokens_are_replaced_and_names_are_not() {
         let token = format!("eyJ{}.{}.{}", "a".repeat(30), "b".repeat(30), "c".repeat(30));
         assert_eq!(printable(&format!("no file '{token}': x")), "no file '(token)': x");
-        for name in ["system:serviceaccount:ns:name", "eyJ.a.b", "a.b.c", ""] {
+        for (glued, shown) in [
+            (format!("{token}."), "(token)"),
+            (format!("x.{token}"), "x.(token)"),
+            (format!("my-{token}"), "my-(token)"),
+            (format!("eyJ.{token}.{token}"), "(token)"),
+            (format!("Bearer_{token}, /tmp/token_{token}"), "Bearer_(token), /tmp/token_(token)"),
+        ] {
+            assert_eq!(printable(&glued), shown);
+        }
+        for name in ["system:serviceaccount:ns:name", "eyJ.a.b", "a.b.c", "keyJar.of.a-name-that-is-long", ""]
+        {
             assert_eq!(printable(name), name);
         }
     }

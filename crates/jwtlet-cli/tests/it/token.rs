@@ -95,6 +95,9 @@ async fn what_is_not_a_token_is_refused() {
 #[tokio::test]
 async fn a_token_in_the_place_of_a_name_is_not_repeated() {
     let token = cluster().await.token("demo", "connector").mint();
+    let files = tempfile::tempdir().unwrap();
+    let file = files.path().join("token");
+    std::fs::write(&file, &token).unwrap();
     let ran = jwtlet(&["token", "inspect", &token]).run().await;
     ran.assert_fails(2, "the name of the file looks like a token");
     let wrong: [&[&str]; 4] = [
@@ -117,5 +120,26 @@ async fn a_token_in_the_place_of_a_name_is_not_repeated() {
         let ran = jwtlet(arguments).run().await;
         assert_ne!(ran.status, 0);
         assert!(!ran.to_string().contains(&token), "{arguments:?}");
+    }
+    let signature = token.rsplit('.').next().unwrap();
+    for glued in [
+        format!("{token}."),
+        format!("x.{token}"),
+        format!("my-{token}"),
+        format!("Bearer_{token}"),
+        format!("/tmp/token_{token}"),
+    ] {
+        let get = ["mapping", "get", &glued, "acme", "-v", "--server", "http://127.0.0.1:1"];
+        for arguments in [
+            [&get[..], &["--token-file", file.to_str().unwrap()]].concat(),
+            vec!["doctor", "--server", "http://127.0.0.1:1", "--token-file", &glued],
+            vec!["exchange", "acme", &glued],
+            vec!["token", "inspect", &glued],
+            vec!["policy", "apply", "-f", &glued],
+        ] {
+            let ran = jwtlet(&arguments).run().await;
+            assert_ne!(ran.status, 0);
+            assert!(!ran.to_string().contains(signature), "{ran}");
+        }
     }
 }
