@@ -162,6 +162,10 @@ impl Error {
             Self::TooOld { .. } => {
                 format!("update the server to {} or newer, or use the command of its version", crate::VERSION)
             }
+            Self::Unavailable { status: 429, retry_after, .. } => format!(
+                "try again in {} s; [limits] in the server's configuration says how often somebody may ask",
+                retry_after.unwrap_or(1)
+            ),
             Self::Unavailable { retry_after: Some(seconds), .. } => {
                 format!("try again in {seconds} s; `jwtlet doctor` says what is in the way")
             }

@@ -24,7 +24,7 @@ pub(crate) enum Exit {
     WrongPort = 13,
     /// The server does not know this command.
     TooOld = 14,
-    /// The server cannot answer now.
+    /// The server cannot answer now, or is asked too often.
     Unavailable = 15,
     /// The answer cannot be understood.
     Nonsense = 16,
@@ -72,7 +72,7 @@ Exit status:
   12  the server's certificate is not trusted, or TLS fails
   13  the address is that of the other port, or not that of jwtlet
   14  the server does not know this command: it is older
-  15  the server cannot answer now (5xx)
+  15  the server cannot answer now (5xx, or 429: too many requests)
   16  the answer cannot be understood
   20  there is no token: no file, or kubectl fails
   21  the token has expired

@@ -28,7 +28,7 @@ pub(super) async fn of_management(endpoint: &Endpoint, reply: &Reply, token: &To
         (409, Some(_)) => Error::Exists { detail: text },
         (412, Some(_)) => Error::Changed { detail: text },
         (..=399 | 404 | 405, _) => not_this_api(endpoint, reply, path).await,
-        (500.., _) => unavailable(reply, text),
+        (429 | 500.., _) => unavailable(reply, text),
         _ => Error::Refused { status: reply.status, detail: text },
     }
 }
@@ -42,14 +42,14 @@ pub(super) async fn of_exchange(
 ) -> Error {
     let Some((code, description)) = oauth_error(reply) else {
         return match reply.status {
-            500.. => {
+            429 | 500.. => {
                 unavailable(reply, detail(reply).unwrap_or_else(|| "the answer does not say why".into()))
             }
             _ => not_this_api(endpoint, reply, "/token").await,
         };
     };
     match (reply.status, &*code) {
-        (500.., _) => unavailable(reply, description),
+        (429 | 500.., _) => unavailable(reply, description),
         // The request itself is well formed; what can be wrong with it is the token.
         (400, "invalid_request") => refused_token(Port::Exchange, reply, token, description),
         (_, "unauthorized_client" | "invalid_scope" | "invalid_target") => {
@@ -62,7 +62,7 @@ pub(super) async fn of_exchange(
 /// The failure behind an answer to a call that needs no token.
 pub(super) async fn of_public(endpoint: &Endpoint, reply: &Reply, path: &str) -> Error {
     match reply.status {
-        500.. => unavailable(reply, detail(reply).unwrap_or_else(|| printable(reply.text().trim()))),
+        429 | 500.. => unavailable(reply, detail(reply).unwrap_or_else(|| printable(reply.text().trim()))),
         _ => not_this_api(endpoint, reply, path).await,
     }
 }
@@ -92,19 +92,23 @@ fn unavailable(reply: &Reply, detail: String) -> Error {
 
 async fn not_this_api(endpoint: &Endpoint, reply: &Reply, path: &str) -> Error {
     let url = endpoint.url().to_owned();
-    if is_other_port(endpoint).await {
-        return Error::WrongPort { expected: endpoint.port, url };
+    match is_other_port(endpoint).await {
+        Ok(true) => return Error::WrongPort { expected: endpoint.port, url },
+        Ok(false) => {}
+        Err(limited) => return limited,
     }
     let version = reply.version();
-    if endpoint.port == Port::Management && (version.is_some() || is_management_api(endpoint).await) {
+    let is_management = endpoint.port == Port::Management
+        && (version.is_some() || is_management_api(endpoint).await.unwrap_or_default());
+    if is_management {
         let path = path.split('?').next().unwrap_or(path).to_owned();
         return Error::TooOld { url, path, version };
     }
     Error::NotJwtlet { expected: endpoint.port, url, status: reply.status }
 }
 
-/// Whether the other port of jwtlet is behind this address.
-pub(crate) async fn is_other_port(endpoint: &Endpoint) -> bool {
+/// Whether the other port of jwtlet is behind this address. Fails where a limit keeps the answer back.
+pub(crate) async fn is_other_port(endpoint: &Endpoint) -> Result<bool, Error> {
     match endpoint.port {
         Port::Management => is_exchange_api(endpoint).await,
         Port::Exchange => is_management_api(endpoint).await,
@@ -112,21 +116,32 @@ pub(crate) async fn is_other_port(endpoint: &Endpoint) -> bool {
 }
 
 /// Only the exchange API has discovery documents. It answers 503 before it knows the keys.
-async fn is_exchange_api(endpoint: &Endpoint) -> bool {
-    let reply = endpoint.send(Call::get("/.well-known/oauth-authorization-server")).await;
-    reply.is_ok_and(|reply| match reply.status {
+async fn is_exchange_api(endpoint: &Endpoint) -> Result<bool, Error> {
+    let Some(reply) = probe(endpoint, "/.well-known/oauth-authorization-server").await? else {
+        return Ok(false);
+    };
+    Ok(match reply.status {
         200 => reply.json::<Value>().is_ok_and(|metadata| metadata["token_endpoint"].is_string()),
         status => status == 503 && detail(&reply).is_some(),
     })
 }
 
 /// Only the management API asks for a bearer token with this challenge.
-async fn is_management_api(endpoint: &Endpoint) -> bool {
-    let reply = endpoint.send(Call::get("/api/v1/mappings?limit=1")).await;
-    reply.is_ok_and(|reply| {
-        let challenge = reply.header(header::WWW_AUTHENTICATE);
-        reply.status == 401 && challenge.is_some_and(|text| text.starts_with("Bearer realm=\"jwtlet\""))
-    })
+async fn is_management_api(endpoint: &Endpoint) -> Result<bool, Error> {
+    let Some(reply) = probe(endpoint, "/api/v1/mappings?limit=1").await? else { return Ok(false) };
+    let challenge = reply.header(header::WWW_AUTHENTICATE);
+    Ok(reply.status == 401 && challenge.is_some_and(|text| text.starts_with("Bearer realm=\"jwtlet\"")))
+}
+
+/// What is there. Both ports say in the same words that somebody asks too often, so this answer tells neither.
+async fn probe(endpoint: &Endpoint, path: &str) -> Result<Option<Reply>, Error> {
+    match endpoint.send(Call::get(path)).await {
+        Ok(reply) if reply.status == 429 => {
+            let detail = detail(&reply).unwrap_or_else(|| "too many requests".into());
+            Err(unavailable(&reply, detail))
+        }
+        reply => Ok(reply.ok()),
+    }
 }
 
 /// The `detail` of a problem (RFC 9457), if the answer is one.

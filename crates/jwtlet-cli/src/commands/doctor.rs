@@ -133,8 +133,13 @@ impl Doctor<'_> {
             self.fail(name, &Error::NotJwtlet { expected: port, url, status: live.status })?;
             return Ok(None);
         }
-        if is_other_port(&endpoint).await {
-            self.fail(name, &Error::WrongPort { expected: port, url })?;
+        let other = match is_other_port(&endpoint).await {
+            Ok(false) => None,
+            Ok(true) => Some(Error::WrongPort { expected: port, url }),
+            Err(limited) => Some(limited),
+        };
+        if let Some(error) = other {
+            self.fail(name, &error)?;
             return Ok(None);
         }
         self.address(&endpoint)?;

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use crate::{
     stand_in::older_server,
     tls::in_front_of,
-    world::{CONNECTOR, World, jwtlet},
+    world::{CONNECTOR, Run, World, jwtlet},
 };
 
 #[tokio::test]
@@ -170,6 +170,35 @@ async fn a_cluster_that_cannot_check_the_token_is_unavailable() {
     error: the server cannot answer now: 503, Kubernetes does not answer; try again (request [id])
     help: try again in 1 s; `jwtlet doctor` says what is in the way
     ");
+}
+
+#[tokio::test]
+async fn a_server_that_is_asked_too_often_is_unavailable_and_says_for_how_long() {
+    let world = World::start_limited().await;
+    // A slow machine may let a second pass between two runs.
+    let until_limited = async |run: &dyn Fn() -> Run| {
+        for _ in 0..20 {
+            let ran = run().run().await;
+            if ran.status == 15 {
+                return ran;
+            }
+        }
+        panic!("there is no limit");
+    };
+    assert_snapshot!(world.fixed(&until_limited(&|| world.jwtlet(&["mapping", "list"])).await), @"
+    exit 15
+    error: the server cannot answer now: 429, too many requests from this address; wait (request [id])
+    help: try again in 1 s; [limits] in the server's configuration says how often somebody may ask
+    ");
+    assert_snapshot!(world.fixed(&until_limited(&|| world.exchange(&["acme"])).await), @"
+    exit 15
+    error: the server cannot answer now: 429, too many requests from this address; wait (request [id])
+    help: try again in 1 s; [limits] in the server's configuration says how often somebody may ask
+    ");
+    // The requests that tell one port from the other are counted too.
+    let run = || world.jwtlet(&["mapping", "list", "--server", &world.exchange]);
+    let ran = until_limited(&run).await;
+    ran.assert_fails(15, "the server cannot answer now: 429, ");
 }
 
 #[tokio::test]

@@ -42,6 +42,14 @@ impl World {
         world
     }
 
+    /// One that answers one request of a source a second.
+    pub(crate) async fn start_limited() -> Self {
+        let limits = "[limits]\nsource_requests_per_second = 1\nsource_burst = 1\n";
+        let world = Self::launch_with(Vault::start().await.unwrap(), "RS256", limits).await;
+        world.wait_until_ready().await;
+        world
+    }
+
     pub(crate) async fn start() -> Self {
         let world = Self::launch().await;
         world.wait_until_ready().await;
@@ -67,7 +75,7 @@ impl World {
         Self::launch_with(Vault::start().await.unwrap(), "RS256", "").await
     }
 
-    async fn launch_with(vault: Vault, rsa_algorithm: &str, storage: &str) -> Self {
+    async fn launch_with(vault: Vault, rsa_algorithm: &str, sections: &str) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let kubernetes = Kubernetes::start().await.unwrap();
         kubernetes.create_service_account("demo", "connector");
@@ -82,7 +90,7 @@ impl World {
         let vault_token = vault.create_token(&TokenPolicy::signer_and_creator(KEY));
         fs::write(files.path().join("vault-token"), vault_token).unwrap();
         let file = files.path().join("jwtlet.toml");
-        fs::write(&file, config(&kubernetes, &vault, files.path()) + storage).unwrap();
+        fs::write(&file, config(&kubernetes, &vault, files.path()) + sections).unwrap();
         let app = App::bind(
             Config::load(Some(&file), &[("JWTLET__VAULT__SIGNATURE_ALGORITHM".into(), rsa_algorithm.into())])
                 .unwrap(),
