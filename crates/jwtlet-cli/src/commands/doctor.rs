@@ -1,19 +1,27 @@
 //! Whether everything is in order, seen from here: one line for each check, and what to mend.
 //!
-//! Nothing is changed and nothing is exchanged. Write roles are not tried, because refused attempts leave audit records.
+//! Nothing is changed. Write roles are not tried, because refused attempts leave audit records. One exchange is tried, for
+//! a participant context that no policy knows: it is refused, and how says whether the server accepts the token.
 
 use jiff::{SignedDuration, Timestamp};
-use jwtlet_core::{service_account::ServiceAccount, upstream::chain};
+use jwtlet_core::{
+    ParticipantContext, service_account::ServiceAccount, subject::Rejection, subject_token::UnverifiedClaims,
+    upstream::chain,
+};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::{
     VERSION,
     cli::Format,
-    client::{Call, Endpoint, ExchangeClient, ManagementClient, Reply, date, is_other_port, path},
+    client::{
+        Call, Endpoint, ExchangeClient, ExchangeRequest, ManagementClient, Reply, date, is_other_port, path,
+    },
     clock,
-    credentials::Token,
+    credentials::{Token, TokenSource},
     error::Error,
     exit::Exit,
+    input::InputError,
     jwks::Key,
     jwt::{relative, span},
     output::{Output, Tone},
@@ -274,7 +282,32 @@ impl Doctor<'_> {
             Ok(metadata) => self.issuer(&metadata, client.endpoint())?,
             Err(error) => self.fail("issuer", &error)?,
         }
-        self.token(Port::Exchange).map(|_| ())
+        match self.token(Port::Exchange)? {
+            Some(token) => self.verdict(&client, &token).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the server accepts the token: its audience is a matter of the server's configuration.
+    async fn verdict(&mut self, client: &ExchangeClient, token: &Token) -> Result<(), Error> {
+        let name = "exchange verdict";
+        let nobody = format!("jwtlet-doctor-{}", Uuid::new_v4().simple());
+        let resource = ParticipantContext::parse(&nobody)
+            .map_err(|rule| InputError::Name { name: "the participant context", rule })?;
+        let request =
+            ExchangeRequest { resource: &resource, scopes: &[], audiences: &[], requested_token_type: None };
+        match client.exchange(&request, token).await {
+            Ok(_) | Err(Error::Denied { .. }) => {
+                self.say(Level::Ok, name, "the server accepts the token", None)
+            }
+            Err(error @ Error::TokenRefused { .. }) => {
+                let detail = without_tokens(&chain(&error));
+                let mend = "the audience in --exchange-audience (JWTLET_EXCHANGE_AUDIENCE) must be that of \
+                            token.client_audience in the server's configuration";
+                self.say(Level::Fail, name, &detail, Some(mend))
+            }
+            Err(error) => self.fail(name, &error),
+        }
     }
 
     fn issuer(&mut self, metadata: &Value, endpoint: &Endpoint) -> Result<(), Error> {
@@ -318,11 +351,26 @@ impl Doctor<'_> {
                 Ok(Some(token))
             }
             Err(rejection) => {
-                let mend = "`jwtlet token inspect FILE` shows it";
-                self.say(Level::Fail, &name, &format!("the token {rejection} ({origin})"), Some(mend))?;
+                let (level, mend) = if self.is_for_other_port(port, &token, &rejection) {
+                    let mend = "use --service-account or the projected tokens to check both ports";
+                    (Level::Warn, mend)
+                } else {
+                    (Level::Fail, "`jwtlet token inspect FILE` shows it")
+                };
+                self.say(level, &name, &format!("the token {rejection} ({origin})"), Some(mend))?;
                 Ok(None)
             }
         }
+    }
+
+    /// Whether a file that was named has the token for the other port, which is checked too: one file cannot serve both.
+    fn is_for_other_port(&self, port: Port, token: &Token, rejection: &Rejection) -> bool {
+        let other = port.other();
+        let fits = |claims: UnverifiedClaims| claims.check(self.settings.audience(other), clock::now());
+        matches!(rejection, Rejection::WrongAudience(_))
+            && matches!(self.settings.tokens(), TokenSource::File(_))
+            && self.settings.names(other)
+            && token.claims().is_some_and(|claims| fits(claims).is_ok())
     }
 
     fn expiry(&mut self, name: &str, subject: &str, at: Timestamp, now: Timestamp) -> Result<(), Error> {

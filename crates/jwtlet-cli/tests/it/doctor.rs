@@ -42,6 +42,22 @@ async fn everything_in_order_is_one_line_for_each_check() {
     ok    keys                 signing-jwtlet_pc-1 (EdDSA)
     ok    issuer               https://jwtlet.example.com
     ok    exchange token       system:serviceaccount:demo:connector, expires in 1h
+    ok    exchange verdict     the server accepts the token
+    ");
+}
+
+#[tokio::test]
+async fn an_audience_that_is_not_the_servers_is_named_by_the_server() {
+    let world = World::start().await;
+    let token = world.kubernetes.token("demo", "connector").audience("other").mint();
+    let doctor = ["doctor", "--server", "", "--exchange-audience", "other"];
+    let ran = world.with_token(&token, &doctor).run().await;
+    let shown = world.fixed(&ran);
+    let lines: Vec<&str> = shown.lines().filter(|line| !line.starts_with("ok ")).collect();
+    assert_snapshot!(lines.join("\n"), @"
+    exit 1
+    warn  management           no address of the management API is given, so it is not checked; give --server URL or set JWTLET_SERVER; an example is http://localhost:8081
+    fail  exchange verdict     the token for the exchange API is refused: subject_token is not bound to the audience jwtlet-exchange; request a token with that audience; the audience in --exchange-audience (JWTLET_EXCHANGE_AUDIENCE) must be that of token.client_audience in the server's configuration
     ");
 }
 
@@ -96,8 +112,8 @@ async fn tokens_and_roles_that_are_missing_are_named() {
         let checks = report["checks"].as_array().unwrap();
         checks.iter().find(|check| check["name"] == name).unwrap()["level"].as_str().unwrap().to_owned()
     };
-    assert_eq!((level("management role"), level("exchange token")), ("warn".into(), "fail".into()));
-    assert_eq!((ran.status, &report["worst"]), (1, &"fail".into()));
+    assert_eq!((level("management role"), level("exchange token")), ("warn".into(), "warn".into()));
+    assert_eq!((ran.status, &report["worst"]), (3, &"warn".into()));
     let expired = world.operator("admin").expires_in(-1).mint();
     let ran = world.with_token(&expired, &["doctor"]).run().await;
     assert!(ran.out.contains("fail  management token     the token has expired; "), "{ran}");
@@ -107,6 +123,23 @@ async fn tokens_and_roles_that_are_missing_are_named() {
         ran.out.contains("warn  management token     system:serviceaccount:ops:admin, expires in "),
         "{ran}"
     );
+}
+
+#[tokio::test]
+async fn one_file_cannot_have_the_tokens_for_both_ports() {
+    let world = World::start().await;
+    let file = world.write("token", &world.operator("admin").mint());
+    let ran = world.without_token(&["doctor", "--token-file", file.to_str().unwrap()]).run().await;
+    let shown = world.fixed(&ran);
+    let lines: Vec<&str> = shown.lines().filter(|line| !line.starts_with("ok ")).collect();
+    assert_snapshot!(lines.join("\n"), @"
+    exit 3
+    warn  exchange token       the token is not bound to the audience jwtlet-exchange; request a token with that audience ([files]/token); use --service-account or the projected tokens to check both ports
+    ");
+    // The only port that is checked wants another token.
+    let ran = world.jwtlet(&["doctor", "--server", ""]).run().await;
+    assert_eq!(ran.status, 1, "{ran}");
+    assert!(ran.out.contains("fail  exchange token       the token is not bound to the audience"), "{ran}");
 }
 
 #[tokio::test]
@@ -127,6 +160,22 @@ async fn ports_that_are_exchanged_or_closed_are_named() {
         ),
         "{ran}"
     );
+}
+
+#[tokio::test]
+async fn a_limit_that_is_reached_is_named() {
+    let world = World::start_limited().await;
+    // One request a second is less than it makes, wherever the limit meets it.
+    let ran = world.jwtlet(&["doctor"]).run().await;
+    assert_eq!(ran.status, 1, "{ran}");
+    let failed = |line: &&str| line.starts_with("fail");
+    for line in ran.out.lines().filter(failed) {
+        assert!(
+            line.contains("the server cannot answer now: 429, too many requests from this address"),
+            "{ran}"
+        );
+        assert!(line.contains("; try again in 1 s; [limits] in the server's configuration says"), "{ran}");
+    }
 }
 
 #[tokio::test]
