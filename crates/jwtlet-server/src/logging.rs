@@ -63,8 +63,9 @@ pub fn init(format: LogFormat, level: LevelFilter) -> Logging {
         Err(failure) => (None, Some(failure)),
     };
     let mut layers = vec![lines(format, level)];
+    // Lines name the trace of a caller, exported or not.
+    global::set_text_map_propagator(TraceContextPropagator::new());
     if let Some(provider) = &spans {
-        global::set_text_map_propagator(TraceContextPropagator::new());
         layers.push(exported(provider.tracer(SERVICE)));
     }
     // The development mode and tests may have started it already.

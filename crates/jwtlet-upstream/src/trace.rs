@@ -70,6 +70,12 @@ impl Link {
     pub fn of(self, span: &Span) {
         span.add_link(*self.0);
     }
+
+    /// Makes this span, which has not begun, a child of it.
+    pub fn parent_of(self, span: &Span) {
+        // Refused only for a span that has begun already.
+        let _ = span.set_parent(Context::new().with_remote_span_context(*self.0));
+    }
 }
 
 struct Incoming<'a>(&'a HeaderMap);

@@ -186,9 +186,16 @@ impl Lanes {
     }
 }
 
-/// A call belongs to all exchanges that it serves, hence to none of their traces: it has its own, linked to theirs.
+/// A call for one exchange belongs to its trace. One for several belongs to all of them, hence to none: it has a trace of its
+/// own, linked to theirs.
 fn span_of(batch: &mut [Waiting]) -> Span {
     let span = trace_span!(target: trace::TARGET, parent: None, "sign batch", signatures = batch.len());
+    if let [caller] = batch {
+        if let Some(link) = caller.link.take() {
+            link.parent_of(&span);
+        }
+        return span;
+    }
     for link in batch.iter_mut().filter_map(|caller| caller.link.take()) {
         link.of(&span);
     }

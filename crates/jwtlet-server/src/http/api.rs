@@ -23,7 +23,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jwtlet_upstream::trace;
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::trace::{TraceContextExt, TraceId};
 use tower::Service as _;
 use tracing::{
     Span, debug,
@@ -43,6 +43,9 @@ use crate::{
     limits::{Sources, TooMany},
     metrics::{ApiName, NO_ROUTE, Reason},
 };
+
+/// Names the trace of a caller (W3C Trace Context).
+const TRACEPARENT: &str = "traceparent";
 
 /// Makes the answer to a request whose handler panicked.
 pub(crate) type OnPanic = fn(Box<dyn Any + Send>) -> Response;
@@ -138,15 +141,22 @@ impl Api {
     }
 }
 
-/// Makes the span a part of the trace that the caller began, and names the trace on the lines of the request.
+/// Makes the span a part of the trace that the caller began, and names the trace on the lines of the request. While nothing
+/// is exported there is no span to make a part of it, and the name is the caller's.
 fn join_trace(span: &Span, headers: &HeaderMap) {
-    if !trace::is_exporting() {
+    let context = if trace::is_exporting() {
+        // Refused only for a span that has begun already.
+        let _ = span.set_parent(trace::accepted(headers));
+        span.context()
+    } else if headers.contains_key(TRACEPARENT) {
+        trace::accepted(headers)
+    } else {
         return;
+    };
+    let trace = context.span().span_context().trace_id();
+    if trace != TraceId::INVALID {
+        span.record("trace_id", field::display(trace));
     }
-    // Refused only for a span that has begun already.
-    let _ = span.set_parent(trace::accepted(headers));
-    let context = span.context();
-    span.record("trace_id", field::display(context.span().span_context().trace_id()));
 }
 
 /// Counts a request of this peer, unless it is a probe.

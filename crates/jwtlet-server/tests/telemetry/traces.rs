@@ -1,10 +1,11 @@
 //! Spans and log lines of the real program, as a collector and whoever reads the log get them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     process::Command,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use axum::{Router, body::Bytes, routing::post};
@@ -168,23 +169,51 @@ async fn a_request_is_a_part_of_its_callers_trace_and_hands_it_on() {
     let handed_on =
         server.neighbours.kubernetes.trace_parents().into_iter().filter(|it| it.contains(TRACE)).count();
     assert_eq!(handed_on, 1);
+    assert!(server.neighbours.vault.trace_parents().iter().any(|it| it.contains(TRACE)));
     // What is not exported yet is when the program ends.
     server.program.signal("TERM");
     assert_eq!(server.program.ended().await, 0);
     let trace = collector.trace(TRACE);
     let names: Vec<&str> = trace.keys().map(String::as_str).collect();
-    assert_eq!(names, ["call", "policy", "request", "review", "sign"]);
+    assert_eq!(names, ["call", "policy", "request", "review", "sign", "sign batch"]);
     assert_eq!(hex(&trace["request"].parent_span_id), CALLER);
     for stage in ["review", "policy", "sign"] {
         assert_eq!(trace[stage].parent_span_id, trace["request"].span_id, "{stage}");
     }
-    assert_eq!(trace["call"].parent_span_id, trace["review"].span_id);
-    let is_linked = |span: &Span| span.links.iter().any(|link| link.span_id == trace["sign"].span_id);
-    let batch = collector.spans().into_iter().find(is_linked).unwrap();
-    assert_eq!((&*batch.name, batch.parent_span_id.len()), ("sign batch", 0));
-    let of_batch = hex(&batch.trace_id);
-    assert!(server.neighbours.vault.trace_parents().iter().any(|it| it.contains(&of_batch)));
+    assert_eq!(trace["sign batch"].parent_span_id, trace["sign"].span_id);
+    let is_call = |span: &Span| span.name == "call" && hex(&span.trace_id) == TRACE;
+    let calls: BTreeSet<_> =
+        collector.spans().into_iter().filter(is_call).map(|call| call.parent_span_id).collect();
+    let parents = [&trace["review"], &trace["sign batch"]].map(|span| span.span_id.clone());
+    assert_eq!(calls, parents.into_iter().collect());
     assert_eq!(collector.service(), "jwtlet");
+}
+
+#[tokio::test]
+async fn a_call_for_several_exchanges_has_a_trace_of_its_own_that_is_linked_to_theirs() {
+    let collector = Collector::start().await;
+    let endpoint = format!("http://{}", collector.address);
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("JWTLET__VAULT__MAX_IN_FLIGHT", "1")];
+    let mut server = Server::start(&variables).await;
+    // Whoever comes while the first call is under way shares the next one.
+    server.neighbours.vault.faults().set_latency(Duration::from_millis(500));
+    let exchange = || server.exchange("acme", &[]);
+    let answers = tokio::join!(exchange(), exchange(), exchange(), exchange());
+    for (_, answer) in [answers.0, answers.1, answers.2, answers.3] {
+        assert_eq!(answer.status, 200, "{answer}");
+    }
+    server.program.signal("TERM");
+    assert_eq!(server.program.ended().await, 0);
+    let spans = collector.spans();
+    let shared = spans.iter().find(|span| span.name == "sign batch" && span.links.len() > 1).unwrap();
+    assert_eq!(shared.parent_span_id.len(), 0);
+    for link in &shared.links {
+        let of = spans.iter().find(|span| span.span_id == link.span_id).unwrap();
+        assert_eq!(of.name, "sign");
+        assert_ne!(of.trace_id, shared.trace_id);
+    }
+    let of_batch = hex(&shared.trace_id);
+    assert!(server.neighbours.vault.trace_parents().iter().any(|it| it.contains(&of_batch)));
 }
 
 #[tokio::test]
@@ -203,6 +232,10 @@ async fn nothing_is_exported_or_handed_on_unless_the_environment_says_where_to()
         server.program.signal("TERM");
         assert_eq!(server.program.ended().await, 0);
         assert!(server.neighbours.kubernetes.trace_parents().is_empty(), "{variables:?}");
+        // The caller's name of the trace is on the line nevertheless.
+        let lines = server.lines();
+        let line = lines.iter().find(|line| line["message"] == "exchange").unwrap();
+        assert_eq!(line["span"]["trace_id"], TRACE, "{variables:?}");
         let refused = server.program.err().contains("jwtlet speaks http/protobuf");
         assert_eq!(refused, variables.contains(&("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")));
     }
