@@ -2,7 +2,7 @@
 //!
 //! The rule is looked at with each arrival and each answer, so there is no timer and an idle signer never waits. A call
 //! leaves when a lane is free and either nothing is in flight or enough have gathered: a part of all messages, waiting and
-//! in flight, for each lane and one more, or a half as long as that is no more than [`WORTHWHILE`]. It takes half as many
+//! in flight, for each lane and half a lane more, or a half as long as that is no more than [`WORTHWHILE`]. It takes half as many
 //! again if so many have gathered while all lanes were under way, and a lane's part of all in any case; but not everybody:
 //! if the first to find a free lane took all, everybody would wait for the slowest of them. As long as there is a lane for
 //! everybody nobody waits at all, so one caller and a few are sent at once; many callers make large batches.
@@ -163,7 +163,7 @@ fn next_call(queued: usize, lanes: usize, items: usize, limits: Limits) -> Optio
 
 /// How many have to wait for a call to leave, when so many messages are waiting and in flight.
 fn enough(total: usize, limits: Limits) -> usize {
-    total.div_ceil(limits.in_flight + 1).max(total.div_ceil(2).min(WORTHWHILE)).min(limits.batch)
+    (2 * total).div_ceil(2 * limits.in_flight + 1).max(total.div_ceil(2).min(WORTHWHILE)).min(limits.batch)
 }
 
 #[cfg(test)]
