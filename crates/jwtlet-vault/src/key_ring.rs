@@ -51,6 +51,8 @@ pub struct KeyCensus {
     pub signing: Option<(u32, Timestamp)>,
     /// The newest version, and when Vault made it.
     pub newest: Option<(u32, Timestamp)>,
+    /// The oldest version that is published, and when Vault made it.
+    pub oldest: Option<(u32, Timestamp)>,
     /// How many are published and too new to sign.
     pub waiting: usize,
     /// How many do not sign any more and are published for the tokens that they signed.
@@ -192,6 +194,7 @@ impl KeyRing {
         KeyCensus {
             signing: signing.map(described),
             newest: candidates.last().copied().map(described),
+            oldest: candidates.get(published).copied().map(described),
             waiting: candidates.iter().filter(|candidate| candidate.version > number).count(),
             superseded,
             retired: published,

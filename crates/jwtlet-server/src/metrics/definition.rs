@@ -108,9 +108,9 @@ metrics! {
     SIGNING_KEY_VERSIONS = Gauge "jwtlet_signing_key_versions" ["state"]
         "Versions of the signing key: waiting (published, too new to sign), signing, superseded (published for the tokens that they signed), retired (listed by Vault and not published).";
     SIGNING_KEY_VERSION = Gauge "jwtlet_signing_key_version" ["role"]
-        "The number of the version that signs, and of the newest one.";
+        "The number of the version that signs, of the newest one, and of the oldest one that is published.";
     SIGNING_KEY_CREATED = Gauge "jwtlet_signing_key_created_timestamp_seconds" ["role"]
-        "When Vault made the version that signs, and the newest one, in seconds since 1970.";
+        "When Vault made the version that signs, the newest one, and the oldest one that is published, in seconds since 1970.";
     SIGNING_KEY_READ = Gauge "jwtlet_signing_key_read_timestamp_seconds" []
         "When the signing key was last read from Vault, in seconds since 1970. Usually 30 seconds ago at most; after 5 minutes jwtlet is not ready.";
     VAULT_TOKEN_EXPIRY = Gauge "jwtlet_vault_token_expiry_timestamp_seconds" []

@@ -158,7 +158,9 @@ fn key(page: &mut Page<'_>, census: Option<&KeyCensus>, now: Timestamp) -> fmt::
     )?;
     let roles: Vec<([&str; 1], u32, Timestamp)> = census
         .into_iter()
-        .flat_map(|census| [("signing", census.signing), ("newest", census.newest)])
+        .flat_map(|census| {
+            [("signing", census.signing), ("newest", census.newest), ("oldest", census.oldest)]
+        })
         .filter_map(|(role, version)| version.map(|(number, created_at)| ([role], number, created_at)))
         .collect();
     page.gauge(metric::SIGNING_KEY_VERSION, roles.iter().map(|(labels, number, _)| (&labels[..], *number)))?;

@@ -1,10 +1,20 @@
 //! TLS on both ports: certificates from files, replaced while the server runs, and certificates of clients.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    convert::Infallible,
+    fs,
+    path::Path,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
+use axum::body::{Bytes, HttpBody};
+use hyper::body::Frame;
 use jwtlet_testkit::{wait_for, wait_until};
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
-use reqwest::{Certificate, Client, ClientBuilder, Identity, Version};
+use reqwest::{Body, Certificate, Client, ClientBuilder, Identity, Version};
+use tokio::sync::mpsc;
 
 use crate::{
     harness::{Answer, PATIENCE},
@@ -138,19 +148,50 @@ async fn without_an_issuer_the_discovery_documents_name_https() {
     assert!(server.program.err().contains("tokens name https://localhost"), "{}", server.program.err());
 }
 
+/// A body that comes in parts.
+struct Parts(mpsc::Receiver<Bytes>);
+
+impl HttpBody for Parts {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(cx).map(|part| Some(Ok(Frame::data(part?))))
+    }
+}
+
 #[tokio::test]
 async fn a_replaced_certificate_is_served_and_connections_are_kept() {
     let (old, new) = (Authority::new(), Authority::new());
     let server = Server::start(&old, None).await;
     let kept = old.http();
-    assert!(server.answers(&kept, &server.exchange).await);
+    for url in [&server.exchange, &server.management] {
+        assert!(server.answers(&kept, url).await);
+    }
+    // A request that is under way all the time: its body is not complete.
+    let (parts, body) = mpsc::channel(1);
+    let form = Body::wrap(Parts(body));
+    let request = kept.post(format!("{}/token", server.exchange));
+    let request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
+    let under_way = tokio::spawn(request.send());
+    parts.send(Bytes::from_static(b"grant_type=")).await.unwrap();
+
     new.server().write(server.neighbours.files.path());
     // A new connection each time: what is pooled keeps the old certificate.
-    let is_served = async || server.answers(&new.http(), &server.exchange).await;
+    let is_served = async || {
+        server.answers(&new.http(), &server.exchange).await
+            && server.answers(&new.http(), &server.management).await
+    };
     wait_for(is_served, Duration::from_secs(5)).await.expect("what is promised is 5 seconds");
-    wait_for(async || server.answers(&new.http(), &server.management).await, PATIENCE).await.unwrap();
     assert!(!server.answers(&old.http(), &server.exchange).await);
-    assert!(server.answers(&kept, &server.exchange).await, "a connection was dropped");
+    for url in [&server.exchange, &server.management] {
+        assert!(server.answers(&kept, url).await, "a connection was dropped");
+    }
+    drop(parts);
+    assert_eq!(under_way.await.unwrap().unwrap().status(), 400);
 }
 
 #[tokio::test]

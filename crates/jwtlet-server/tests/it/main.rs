@@ -15,6 +15,7 @@ mod config_values;
 mod costs;
 mod crash;
 #[cfg(feature = "dev")]
+mod crowd;
 mod dev;
 mod errors;
 mod exchange;

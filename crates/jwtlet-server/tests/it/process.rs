@@ -255,7 +255,7 @@ fn free_port() -> u16 {
 /// The binary to measure and how many bytes of memory it may take: the released one where `JWTLET_RELEASE_BINARY` names
 /// it, and this build's otherwise, whose code alone is several times as large.
 #[cfg(target_os = "linux")]
-fn measured() -> (std::path::PathBuf, u64) {
+pub(crate) fn measured() -> (std::path::PathBuf, u64) {
     match std::env::var_os("JWTLET_RELEASE_BINARY") {
         Some(released) => (released.into(), 30_000_000),
         None => (env!("CARGO_BIN_EXE_jwtlet-server").into(), 60_000_000),
@@ -284,7 +284,7 @@ async fn it_is_ready_within_a_second_and_takes_less_than_30_mb_while_idle() {
 }
 
 #[cfg(target_os = "linux")]
-fn resident_kib(process: u32) -> u64 {
+pub(crate) fn resident_kib(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()

@@ -62,6 +62,39 @@ async fn kubernetes_unavailable(alert: &str) {
     prometheus.wait_for(alert).await;
 }
 
+/// What the runbook sends its reader to.
+async fn assert_seen(prometheus: &Prometheus, series: &str) {
+    assert!(prometheus.value(series).await > 0.0, "{series}");
+}
+
+#[tokio::test]
+async fn an_overloaded_api_server_is_told_from_one_that_is_away() {
+    let alert = "JwtletKubernetesUnavailable";
+    let (server, prometheus) = healthy(alert, &[]).await;
+    server.kubernetes.faults().always(Fault::status(429).with_header("retry-after", "1"));
+    server.exchange_in_vain().await;
+    prometheus.wait_for(alert).await;
+    let cause = r#"jwtlet_upstream_failures_total{system="kubernetes",cause="overloaded"}"#;
+    assert_seen(&prometheus, cause).await;
+    let reason = r#"jwtlet_exchanges_total{outcome="failed",reason="kubernetes_unavailable"}"#;
+    assert_seen(&prometheus, reason).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_shows_in_the_reasons_of_refusals() {
+    let (server, prometheus) = healthy("JwtletExchangesRefused", &[]).await;
+    let token = || server.kubernetes.token("demo", "connector").audience(crate::harness::EXCHANGE_AUDIENCE);
+    for (token, reason) in [
+        (token().not_before_in(3_600).mint(), "token_not_yet_valid"),
+        (token().expires_in(-3_600).mint(), "token_expired"),
+    ] {
+        let answer = server.exchange_token(&token, &[("resource", "acme")]).await;
+        assert_eq!(answer.status, 400, "{answer}");
+        let series = format!("jwtlet_exchanges_total{{outcome=\"refused\",reason=\"{reason}\"}}");
+        assert_seen(&prometheus, &series).await;
+    }
+}
+
 async fn kubernetes_refuses(alert: &str) {
     let (server, prometheus) = healthy(alert, &[]).await;
     server.kubernetes.forbid_reviews(true);
