@@ -27,9 +27,9 @@ class Refused(Exception):
     """Helm or the server does not accept it."""
 
 
-def render(values: dict | None = None, file: pathlib.Path | None = None) -> list[dict]:
-    """The resources of a release `jwtlet` in the namespace `identity`."""
-    command = [os.environ["HELM"], "template", "jwtlet", str(CHART), "--namespace", "identity", "--kube-version", "1.27.0"]
+def render(values: dict | None = None, file: pathlib.Path | None = None, *options: str) -> list[dict]:
+    """The resources of a release `jwtlet` in the namespace `identity`, with further options for helm."""
+    command = [os.environ["HELM"], "template", "jwtlet", str(CHART), "--namespace", "identity", "--kube-version", "1.27.0", *options]
     if file:
         command += ["--values", str(file)]
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as own:

@@ -1,5 +1,6 @@
 """The chart: every value set gives manifests that a cluster accepts and a configuration that the server accepts."""
 
+import json
 import pathlib
 import sys
 import tomllib
@@ -60,6 +61,18 @@ class EveryKeyOfTheConfiguration(unittest.TestCase):
             with self.subTest(".".join(path)):
                 self.assertEqual((rendered.get(path), type(rendered.get(path))), (value, type(value)))
 
+    def test_has_a_place_in_the_schema_and_no_other_has(self):
+        def compare(schema, tree, path):
+            self.assertIs(schema["additionalProperties"], False, path)
+            self.assertEqual(schema["properties"].keys(), tree.keys(), path)
+            for key, value in tree.items():
+                # Its keys are names of service accounts.
+                if isinstance(value, dict) and key != "service_accounts":
+                    compare(schema["properties"][key], value, f"{path}.{key}")
+
+        schema = json.loads((chart.CHART / "values.schema.json").read_text())
+        compare(schema["properties"]["config"], chart.example_with_every_key(), "config")
+
     def test_each_secret_comes_from_a_secret_and_is_refused_elsewhere(self):
         every = chart.leaves(chart.example_with_every_key())
         for path, values in chart.SECRET_KEYS.items():
@@ -82,7 +95,7 @@ class EveryKeyOfTheConfiguration(unittest.TestCase):
             "empty": [],
             "nested": {"a b.c": {"d": [{"e": 1, "f": "g"}, {"e": 2}]}, "nothing": {}},
         }
-        text, _ = chart.configuration(chart.render({"config": {"odd": odd}}))
+        text, _ = chart.configuration(chart.render({"config": {"odd": odd}}, None, "--skip-schema-validation"))
         self.assertEqual(tomllib.loads(text)["odd"], odd)
 
     def test_null_removes_a_default(self):
@@ -132,6 +145,8 @@ class WhatCannotWork(unittest.TestCase):
         self.assert_refused({"replicas": 3}, "replicas")
         self.assert_refused({"vault": {"auth": "magic"}}, "vault")
         self.assert_refused({"config": {"token_exchange_port": 0}}, "token_exchange_port")
+        self.assert_refused({"config": {"isuer": "https://jwtlet.example.com"}}, "isuer")
+        self.assert_refused({"config": {"storage_backend": {"pool": {"max_conections": 5}}}}, "max_conections")
         self.assert_refused({"networkPolicy": {"exchangeFrom": []}}, "exchangeFrom")
         self.assert_refused({"policy": {"documents": {"../a.yaml": {}}}}, "invalid propertyName")
 
