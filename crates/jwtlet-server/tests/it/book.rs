@@ -33,6 +33,46 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
+/// Whether a function of this name runs with the tests: it has the attribute of one, and none to ignore it.
+fn runs(source: &str, test: &str) -> bool {
+    source.match_indices(&format!("fn {test}(")).any(|(place, _)| {
+        let line = source[..place].rfind('\n').map_or(0, |end| end + 1);
+        let above = source[..line].lines().rev().map(str::trim);
+        let attributes: Vec<_> = above
+            .take_while(|line| line.starts_with("#[") || line.starts_with("//"))
+            .filter(|line| line.starts_with("#["))
+            .collect();
+        let is_test = |line: &&str| {
+            ["#[test]", "#[tokio::test]", "#[tokio::test("].iter().any(|one| line.starts_with(one))
+        };
+        attributes.iter().any(is_test) && !attributes.iter().any(|line| line.contains("ignore"))
+    })
+}
+
+#[test]
+fn a_test_is_a_function_with_its_attribute_that_is_not_ignored() {
+    for attributes in [
+        "#[test]\n",
+        "    #[test]\n    ",
+        "#[tokio::test]\nasync ",
+        "#[tokio::test(start_paused = true)]\n// ignored: nothing\n#[expect(unused)]\nasync ",
+    ] {
+        assert!(runs(&format!("}}\n\n{attributes}fn it_works() {{"), "it_works"), "{attributes}");
+    }
+    for attributes in [
+        "",
+        "// #[test]\n",
+        "#[expect(unused)]\n",
+        "#[test]\n\n",
+        "#[test]\nfn another() {}\n",
+        "#[test]\n#[ignore = \"slow\"]\n",
+        "#[cfg_attr(unix, ignore)]\n#[test]\n",
+    ] {
+        assert!(!runs(&format!("{attributes}fn it_works() {{"), "it_works"), "{attributes}");
+    }
+    assert!(!runs("#[test]\nfn it_works_well() {", "it_works"));
+}
+
 #[test]
 fn every_page_is_in_the_summary() {
     let docs = repository().join("docs");
@@ -60,7 +100,7 @@ fn the_tests_that_the_threat_model_names_exist() {
         let tests = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
         assert!(tests.contains('`'), "{row}");
         for test in quoted(tests) {
-            assert!(sources.contains(&format!("fn {test}(")), "{test}");
+            assert!(runs(&sources, test), "{test}");
             named += 1;
         }
     }
