@@ -114,7 +114,7 @@ impl Error {
             Self::Exists { .. } => Exit::Exists,
             Self::Changed { .. } | Self::PlanDiffers { .. } => Exit::Changed,
             Self::Documents(mistakes) => mistakes.exit(),
-            Self::Input(InputError::Json(..) | InputError::Yaml(..)) => Exit::NotYaml,
+            Self::Input(error) if error.is_no_document() => Exit::NotYaml,
             Self::Denied { .. } => Exit::Denied,
             Self::Input(_) | Self::TokenInArguments(_) | Self::Read { .. } => Exit::Usage,
             Self::NotAToken(_) => Exit::No,
@@ -203,9 +203,7 @@ impl Error {
             Self::Refused { detail, .. } if detail.contains("unknown field `") => {
                 "leave the member out or mend its name; a newer server may know it".into()
             }
-            Self::Input(InputError::Json(..) | InputError::Yaml(..)) => {
-                "mend the file at the place that is named".into()
-            }
+            Self::Input(error) if error.is_no_document() => "mend the file at the place that is named".into(),
             Self::Denied { explain, .. } => format!("`{explain}` says which rule refuses it"),
             Self::TokenInArguments(_) => "write it to a file, or pipe it to standard input".into(),
             Self::Refused { .. }

@@ -9,7 +9,11 @@ use std::{
 use jwtlet_core::{name::NameError, strict_json};
 use serde_json::Value;
 
-use crate::{error::Error, text::without_tokens};
+use crate::{
+    error::Error,
+    text::without_tokens,
+    yaml::{self, PaddedNumber, Place},
+};
 
 /// The longest file that is read, in bytes: what the server takes.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -37,12 +41,32 @@ pub(crate) enum InputError {
     Json(PathBuf, #[source] serde_json::Error),
     #[error("{} is not YAML", .0.display())]
     Yaml(PathBuf, #[source] Box<serde_saphyr::Error>),
+    #[error("{} is not UTF-8 at line {} column {}", .0.display(), .1.line, .1.column)]
+    NotUtf8(PathBuf, Place),
+    #[error("{}:{}:{}: {}: {number}", .path.display(), .place.line, .place.column, .number.field)]
+    Number { path: PathBuf, place: Place, number: PaddedNumber },
+    #[error("{} has more than one document, and a record is one", .0.display())]
+    SeveralDocuments(PathBuf),
     #[error("{0}")]
     Record(&'static str),
     #[error("{} has no file that ends in .yaml or .yml", .0.display())]
     EmptyFolder(PathBuf),
     #[error("there is no document in the files, and an empty policy is not applied")]
     NoDocuments,
+}
+
+impl InputError {
+    /// Whether a file that can be read is at fault.
+    pub(crate) fn is_no_document(&self) -> bool {
+        matches!(
+            self,
+            Self::Json(..)
+                | Self::Yaml(..)
+                | Self::NotUtf8(..)
+                | Self::Number { .. }
+                | Self::SeveralDocuments(_)
+        )
+    }
 }
 
 /// Refuses a token in the place of the name of a file.
@@ -58,18 +82,25 @@ pub(crate) fn refuse_token(path: &Path) -> Result<(), Error> {
 pub(crate) fn read(path: &Path) -> Result<String, Error> {
     refuse_token(path)?;
     let failed = |source| Error::Read { path: path.to_owned(), source };
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
-        io::stdin().lock().take(MAX_BYTES + 1).read_to_string(&mut text)
+        io::stdin().lock().take(MAX_BYTES + 1).read_to_end(&mut bytes)
     } else {
-        fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
+        fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
     };
     let length = read.map_err(failed)?;
     if u64::try_from(length).is_ok_and(|length| length <= MAX_BYTES) {
-        Ok(text)
+        text(path, bytes)
     } else {
         Err(InputError::TooLong(path.to_owned()).into())
     }
+}
+
+fn text(path: &Path, bytes: Vec<u8>) -> Result<String, Error> {
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        InputError::NotUtf8(path.to_owned(), Place::after(&String::from_utf8_lossy(good))).into()
+    })
 }
 
 /// Reads a document: JSON where it begins like JSON, YAML otherwise.
@@ -79,8 +110,25 @@ pub(crate) fn document(path: &Path) -> Result<Value, Error> {
         strict_json::from_slice(text.as_bytes())
             .map_err(|cause| InputError::Json(path.to_owned(), cause).into())
     } else {
-        serde_saphyr::from_str(&text)
-            .map_err(|cause| InputError::Yaml(path.to_owned(), Box::new(cause)).into())
+        Ok(yaml_document(path, &text)?)
+    }
+}
+
+/// The document of a text, null where there is none.
+fn yaml_document(path: &Path, text: &str) -> Result<Value, InputError> {
+    let path = || path.to_owned();
+    let nodes = yaml::parse(text).map_err(|cause| InputError::Yaml(path(), Box::new(cause)))?;
+    let node = match &nodes[..] {
+        [] => return Ok(Value::Null),
+        [node] => node,
+        _ => return Err(InputError::SeveralDocuments(path())),
+    };
+    match node.padded_numbers(text).into_iter().next() {
+        None => Ok(node.to_json()),
+        Some(number) => {
+            let place = node.place_of(&number.field);
+            Err(InputError::Number { path: path(), place, number })
+        }
     }
 }
 

@@ -23,6 +23,7 @@ mod output;
 mod port;
 mod settings;
 mod text;
+mod yaml;
 
 use std::process::ExitCode;
 

@@ -4,7 +4,12 @@ use std::fmt;
 
 use serde_saphyr::UserMessageFormatter;
 
-use crate::{exit::Exit, text::printable};
+use super::at;
+use crate::{
+    exit::Exit,
+    text::printable,
+    yaml::{self, Place},
+};
 
 /// The most mistakes that one message tells.
 const MAX_TOLD: usize = 20;
@@ -23,20 +28,28 @@ pub(crate) struct Mistake {
 
 impl Mistake {
     /// A file that is not YAML.
-    pub(super) fn not_yaml(file: &str, error: &serde_saphyr::Error) -> Self {
-        let at = match error.location() {
-            Some(location) => format!("{file}:{}:{}", location.line(), location.column()),
-            None => file.to_owned(),
-        };
+    pub(super) fn not_yaml(file: &str, text: &str, error: &serde_saphyr::Error) -> Self {
+        let place = error.location().map(Place::from);
+        let number = place.and_then(|place| yaml::document_at(text, place));
         // Without its place, which stands before it, and without the lines around it.
         let message = error.without_snippet().render_with_formatter(&UserMessageFormatter);
         let message = message.lines().next().unwrap_or_default();
         let message = message.split(" at line ").next().unwrap_or_default();
         Self {
-            at,
-            document: None,
+            at: place.map_or_else(|| file.to_owned(), |place| at(file, place)),
+            document: number.map(|number| format!("document {number}")),
             field: String::new(),
             message: format!("not YAML: {}", printable(message)),
+        }
+    }
+
+    /// A file that is not even text.
+    pub(super) fn not_utf8(file: &str, place: Place) -> Self {
+        Self {
+            at: at(file, place),
+            document: None,
+            field: String::new(),
+            message: "not UTF-8: save the file in that encoding".into(),
         }
     }
 
@@ -101,11 +114,15 @@ impl fmt::Display for Mistakes {
 }
 
 impl Mistakes {
+    fn are_unknown_fields(&self) -> bool {
+        self.mistakes.iter().all(Mistake::is_unknown_field)
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         match self.trouble {
             Trouble::NoDocument => Exit::NotYaml,
             Trouble::Duplicate => Exit::Duplicates,
-            Trouble::Refused if self.mistakes.iter().all(Mistake::is_unknown_field) => Exit::UnknownField,
+            Trouble::Refused if self.are_unknown_fields() => Exit::UnknownField,
             Trouble::Refused => Exit::Refused,
             Trouble::Owners => Exit::Usage,
             Trouble::NotOwned => Exit::NotOwned,

@@ -6,7 +6,6 @@
 
 mod files;
 mod mistake;
-mod node;
 
 use std::{
     collections::HashMap,
@@ -17,12 +16,12 @@ use std::{
 use serde_json::{Value, json};
 
 pub(crate) use self::mistake::{Mistake, Mistakes, Trouble};
-use self::node::{Node, Place};
 use crate::{
     error::Error,
     input::{self, InputError},
     output::Progress,
     text::printable,
+    yaml::{self, Node, Place},
 };
 
 /// The kinds of documents: their names in a document, in plans of the server, and in the body of an apply.
@@ -237,31 +236,50 @@ impl Documents {
 
 /// Adds the documents of a file, or what is wrong with them.
 fn read_file(path: &Path, documents: &mut Vec<Document>, mistakes: &mut Vec<Mistake>) -> Result<(), Error> {
-    let text = input::read(path)?;
     let name: Rc<str> = match path.to_str() {
         Some("-") => "standard input".into(),
         _ => printable(&path.to_string_lossy()).into(),
     };
-    let nodes = match node::parse(&text) {
-        Ok(nodes) => nodes,
-        Err(error) => {
-            mistakes.push(Mistake::not_yaml(&name, &error));
+    let text = match input::read(path) {
+        Ok(text) => text,
+        Err(Error::Input(InputError::NotUtf8(_, place))) => {
+            mistakes.push(Mistake::not_utf8(&name, place));
             return Ok(());
         }
+        Err(error) => return Err(error),
     };
+    match yaml::parse(&text) {
+        Ok(nodes) => add(&name, &text, nodes, documents, mistakes),
+        Err(error) => mistakes.push(Mistake::not_yaml(&name, &text, &error)),
+    }
+    Ok(())
+}
+
+fn add(
+    name: &Rc<str>,
+    text: &str,
+    nodes: Vec<Node>,
+    documents: &mut Vec<Document>,
+    mistakes: &mut Vec<Mistake>,
+) {
     for (position, mut node) in nodes.into_iter().enumerate() {
         let number = position + 1;
         match kind(&mut node) {
-            Ok(kind) => documents.push(Document { kind, file: Rc::clone(&name), number, node }),
+            Ok(kind) => {
+                let document = Document { kind, file: Rc::clone(name), number, node };
+                let padded = document.node.padded_numbers(text);
+                mistakes
+                    .extend(padded.iter().map(|number| document.mistake(&number.field, &number.to_string())));
+                documents.push(document);
+            }
             Err((place, field, message)) => mistakes.push(Mistake {
-                at: at(&name, place),
+                at: at(name, place),
                 document: Some(format!("document {number}")),
                 field: field.to_owned(),
                 message,
             }),
         }
     }
-    Ok(())
 }
 
 /// Takes the kind out of a document.

@@ -76,6 +76,56 @@ async fn what_is_not_yaml_or_no_document_is_named_in_all_files_at_once() {
 }
 
 #[tokio::test]
+async fn a_mistake_in_one_of_many_documents_names_it() {
+    let world = World::start().await;
+    let ran = world
+        .applying(&[
+            ("a.yaml", &format!("# comment\n---\n{GOOD}---\n# nothing\n---\nkind: [\n---\n{GOOD}")),
+            ("b.yaml", &format!("{GOOD}---\nkind: ScopeMapping\nscope: a\nscope: b\n")),
+        ])
+        .await;
+    assert_snapshot!(world.fixed(&ran), @"
+    exit 50
+    error: the files cannot be used as documents; nothing was changed
+      [files]/policy/a.yaml:9:7: document 2: not YAML: unclosed bracket '['
+      [files]/policy/b.yaml:7:1: document 2: not YAML: duplicate mapping key `scope` is not allowed here
+    help: mend the files; `jwtlet policy schema` prints the schema that editors check them with
+    ");
+}
+
+#[tokio::test]
+async fn files_that_are_not_utf8_are_named_with_the_mistakes_of_others() {
+    let world = World::start().await;
+    let run = world.apply_files(&[("a.yaml", "kind: ["), ("c.yaml", "kind: Scope\n")]);
+    fs::write(world.files.path().join("policy/b.yaml"), b"# caf\xc3\xa9\nscope: caf\xe9\n").unwrap();
+    assert_snapshot!(world.fixed(&run.run().await), @"
+    exit 50
+    error: the files cannot be used as documents; nothing was changed
+      [files]/policy/a.yaml:1:7: not YAML: unclosed bracket '['
+      [files]/policy/b.yaml:2:11: not UTF-8: save the file in that encoding
+      [files]/policy/c.yaml:1:7: document 1: kind: must be ResourceMapping or ScopeMapping
+    help: mend the files; `jwtlet policy schema` prints the schema that editors check them with
+    ");
+    assert!(world.has_no_policy().await);
+}
+
+#[tokio::test]
+async fn numbers_that_could_be_read_in_two_ways_are_refused() {
+    let world = World::start().await;
+    let text = "kind: ScopeMapping\nscope: a\nclaims:\n  level: 007\n  more: [1, -08, 0, 0.5, '09']\n";
+    let ran = world.applying(&[("a.yaml", text), ("b.yaml", &GOOD.replace("{}", "{x: 010}"))]).await;
+    assert_snapshot!(world.fixed(&ran), @"
+    exit 50
+    error: the files cannot be used as documents; nothing was changed
+      [files]/policy/a.yaml:4:3: document 1 (scope mapping of a): claims.level: a number must not begin with 0: write 7, or '007' in quotes
+      [files]/policy/a.yaml:5:13: document 1 (scope mapping of a): claims.more[1]: a number must not begin with 0: write -8, or '-08' in quotes
+      [files]/policy/b.yaml:3:10: document 1 (scope mapping of read): claims.x: a number must not begin with 0: write 10, or '010' in quotes
+    help: mend the files; `jwtlet policy schema` prints the schema that editors check them with
+    ");
+    assert!(world.has_no_policy().await);
+}
+
+#[tokio::test]
 async fn two_documents_of_one_record_are_named_with_both_places() {
     let world = World::start().await;
     let ran = world.applying(&[("a.yaml", &format!("{GOOD}---\n{GOOD}")), ("b/c.yaml", GOOD)]).await;

@@ -68,6 +68,8 @@ async fn files_that_cannot_be_used_say_where() {
         ("a: [1", "[file] is not YAML: "),
         ("a: 1\na: 2\n", "[file] is not YAML: "),
         ("\u{0}", "[file] is not YAML: "),
+        ("a: 1\n---\nb: 1\n", "[file] has more than one document"),
+        ("a: 1\nb: [007]\n", "[file]:2:5: b[0]: a number must not begin with 0: write 7, or '007' in quotes"),
         ("[{}]", "each record must name its clientIdentifier and participantContext"),
         ("", "each record must name"),
     ] {
@@ -76,6 +78,11 @@ async fn files_that_cannot_be_used_say_where() {
         let ran = world.jwtlet(&["mapping", "create", "-f", file]).run().await;
         ran.assert_fails(if error.starts_with("[file]") { 50 } else { 2 }, &error.replace("[file]", file));
     }
+    let file = world.files.path().join("m");
+    std::fs::write(&file, b"scope: caf\xe9\n").unwrap();
+    let file = file.to_str().unwrap();
+    let ran = world.jwtlet(&["scope", "create", "-f", file]).run().await;
+    ran.assert_fails(50, &format!("{file} is not UTF-8 at line 1 column 11"));
     let ran = world.jwtlet(&["mapping", "create", "-f", "/nonexistent"]).run().await;
     ran.assert_fails(2, "cannot read /nonexistent: ");
 }
