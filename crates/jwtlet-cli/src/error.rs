@@ -7,6 +7,13 @@ use jwtlet_upstream::HttpError;
 
 use crate::{credentials::CredentialsError, documents::Mistakes, exit::Exit, input::InputError, port::Port};
 
+/// What to do where a server does not know a member that this command does.
+pub(crate) const OLDER_SERVER: &str = concat!(
+    "the server is older than this command, ",
+    env!("CARGO_PKG_VERSION"),
+    ", or does not tell its version: update it, or leave out or mend the members that it does not know"
+);
+
 /// A failure. `Display` says what happened, [`Error::help`] what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -49,7 +56,12 @@ pub(crate) enum Error {
     #[error("the call is not permitted: {detail}")]
     RoleMissing { detail: String },
     #[error("the server refuses the request: {status}, {detail}")]
-    Refused { status: u16, detail: String },
+    Refused {
+        status: u16,
+        detail: String,
+        /// Whether the server may be older than this command.
+        may_be_older: bool,
+    },
     #[error("{detail}")]
     NotFound { detail: String },
     #[error("{detail}")]
@@ -200,6 +212,9 @@ impl Error {
                 "look at the new plan with `jwtlet policy diff` and apply that one; nothing was changed".into()
             }
             Self::Documents(mistakes) => mistakes.help().into(),
+            Self::Refused { detail, may_be_older: true, .. } if detail.contains("unknown field `") => {
+                OLDER_SERVER.into()
+            }
             Self::Refused { detail, .. } if detail.contains("unknown field `") => {
                 "leave the member out or mend its name; a newer server may know it".into()
             }

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{credentials::Token, error::Error, output::Progress, port::Port, text::printable};
+use crate::{VERSION, credentials::Token, error::Error, output::Progress, port::Port, text::printable};
 
 /// No answer that is read as a whole is longer, in bytes, where a call says nothing else.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
@@ -107,6 +107,20 @@ impl Reply {
     pub(crate) fn version(&self) -> Option<String> {
         Some(printable(self.header(header::SERVER)?.strip_prefix("jwtlet-server/")?))
     }
+
+    /// Whether the server is older than this command, or does not tell.
+    pub(crate) fn may_be_older(&self) -> bool {
+        self.version().is_none_or(|version| is_older(&version, VERSION))
+    }
+}
+
+/// Whether the first version is lower; builds and candidates of a version are that version.
+fn is_older(version: &str, than: &str) -> bool {
+    let numbers = |version: &str| {
+        let numbers = version.split(['-', '+']).next()?.split('.');
+        numbers.map(|number| number.parse::<u64>().ok()).collect::<Option<Vec<_>>>()
+    };
+    numbers(version).zip(numbers(than)).is_some_and(|(version, than)| version < than)
 }
 
 /// One port of one server.
@@ -223,4 +237,22 @@ fn tls_failure<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Er
         };
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        for (version, than, older) in [
+            ("0.9.0", "0.10.0", true),
+            ("0.10.0", "0.9.0", false),
+            ("1.0.0", "1.0.0", false),
+            ("1.0.0-rc.1", "1.0.0", false),
+            ("next", "1.0.0", false),
+        ] {
+            assert_eq!(is_older(version, than), older, "{version} {than}");
+        }
+    }
 }

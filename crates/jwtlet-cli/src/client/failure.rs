@@ -29,7 +29,7 @@ pub(super) async fn of_management(endpoint: &Endpoint, reply: &Reply, token: &To
         (412, Some(_)) => Error::Changed { detail: text },
         (..=399 | 404 | 405, _) => not_this_api(endpoint, reply, path).await,
         (429 | 500.., _) => unavailable(reply, text),
-        _ => Error::Refused { status: reply.status, detail: text },
+        _ => refused(reply, text),
     }
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn of_exchange(
         (_, "unauthorized_client" | "invalid_scope" | "invalid_target") => {
             Error::Denied { code, description, explain: request.explain(token) }
         }
-        _ => Error::Refused { status: reply.status, detail: description },
+        _ => refused(reply, description),
     }
 }
 
@@ -65,6 +65,10 @@ pub(super) async fn of_public(endpoint: &Endpoint, reply: &Reply, path: &str) ->
         429 | 500.. => unavailable(reply, detail(reply).unwrap_or_else(|| printable(reply.text().trim()))),
         _ => not_this_api(endpoint, reply, path).await,
     }
+}
+
+fn refused(reply: &Reply, detail: String) -> Error {
+    Error::Refused { status: reply.status, detail, may_be_older: reply.may_be_older() }
 }
 
 fn refused_token(port: Port, reply: &Reply, token: &Token, detail: String) -> Error {

@@ -29,7 +29,11 @@ pub(crate) enum Applied {
     /// What was done, or would be.
     Plan(Value),
     /// Nothing: the documents break rules.
-    Refused(Vec<Value>),
+    Refused {
+        errors: Vec<Value>,
+        /// Whether the server may be older than this command.
+        may_be_older: bool,
+    },
     /// Nothing: records belong to others than the documents say.
     NotOwned(Vec<Value>),
 }
@@ -106,11 +110,13 @@ impl ManagementClient {
         let problem = reply.json::<Value>().unwrap_or_default();
         let errors = problem["errors"].as_array().filter(|errors| !errors.is_empty());
         match (reply.status, errors) {
-            (400, Some(errors)) => Ok(Applied::Refused(errors.clone())),
+            (400, Some(errors)) => {
+                Ok(Applied::Refused { errors: errors.clone(), may_be_older: reply.may_be_older() })
+            }
             (409, Some(errors)) => Ok(Applied::NotOwned(errors.clone())),
             (status, _) => {
                 Err(match failure::of_management(&self.endpoint, &reply, &self.token, &path).await {
-                    Error::Exists { detail } => Error::Refused { status, detail },
+                    Error::Exists { detail } => Error::Refused { status, detail, may_be_older: false },
                     Error::Changed { detail } => Error::PlanDiffers { detail },
                     other => other,
                 })

@@ -6,6 +6,7 @@ use serde_saphyr::UserMessageFormatter;
 
 use super::at;
 use crate::{
+    error::OLDER_SERVER,
     exit::Exit,
     text::printable,
     yaml::{self, Place},
@@ -79,7 +80,10 @@ pub(crate) enum Trouble {
     /// The documents do not carry one owner.
     Owners,
     /// The server says that documents break a rule.
-    Refused,
+    Refused {
+        /// Whether it may be older than this command.
+        may_be_older: bool,
+    },
     /// The records are of other owners than the documents.
     NotOwned,
 }
@@ -99,7 +103,7 @@ impl fmt::Display for Mistakes {
             Trouble::Owners => {
                 "--prune needs documents that all carry one owner, whose other records it deletes"
             }
-            Trouble::Refused => "documents are wrong",
+            Trouble::Refused { .. } => "documents are wrong",
             Trouble::NotOwned => "records belong to others than the documents say",
         })?;
         f.write_str("; nothing was changed")?;
@@ -122,8 +126,8 @@ impl Mistakes {
         match self.trouble {
             Trouble::NoDocument => Exit::NotYaml,
             Trouble::Duplicate => Exit::Duplicates,
-            Trouble::Refused if self.are_unknown_fields() => Exit::UnknownField,
-            Trouble::Refused => Exit::Refused,
+            Trouble::Refused { .. } if self.are_unknown_fields() => Exit::UnknownField,
+            Trouble::Refused { .. } => Exit::Refused,
             Trouble::Owners => Exit::Usage,
             Trouble::NotOwned => Exit::NotOwned,
         }
@@ -137,7 +141,8 @@ impl Mistakes {
             }
             Trouble::Duplicate => "keep one document of each record",
             Trouble::Owners => "write the same owner into each document, or leave --prune out",
-            Trouble::Refused => {
+            Trouble::Refused { may_be_older: true } if self.are_unknown_fields() => OLDER_SERVER,
+            Trouble::Refused { .. } => {
                 "mend the lines that are named; `jwtlet policy schema` prints the schema that editors check them with"
             }
             Trouble::NotOwned => {

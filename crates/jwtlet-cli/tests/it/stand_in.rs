@@ -125,6 +125,52 @@ async fn an_older_server_that_does_not_tell_its_version_is_recognised_by_its_cha
     );
 }
 
+/// One that does not know `owner`, with this header.
+async fn ownerless_server(header: &str) -> StandIn {
+    let answer = |problem: Value| {
+        let (body, status) = (problem.to_string(), "400 Bad Request");
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\n{header}content-length: {length}\r\n\r\n{body}"
+        )
+    };
+    let message = "unknown field `owner`, expected one of `scope`, `claims`";
+    let document = json!({"kind": "scopeMapping", "index": 0});
+    let errors = json!([{"document": document, "field": "", "message": message}]);
+    let answers = vec![
+        ("/api/v1/scopes".to_owned(), answer(json!({"detail": message}))),
+        (
+            "/api/v1/policy/apply".to_owned(),
+            answer(json!({"detail": "documents are wrong", "errors": errors})),
+        ),
+    ];
+    StandIn::raw(answers, "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await
+}
+
+#[tokio::test]
+async fn an_older_server_that_does_not_know_a_member_is_to_be_updated() {
+    let world = World::start().await;
+    let document = "kind: ScopeMapping\nscope: read\nclaims: {}\nowner: a\n";
+    let older = "help: the server is older than this command, 0.1.0, or does not tell its version: update it";
+    for (header, create, apply) in [
+        ("server: jwtlet-server/0.0.9\r\n", older, older),
+        ("", older, older),
+        ("server: jwtlet-server/0.1.0\r\n", "help: leave the member out", "help: mend the lines"),
+        ("server: jwtlet-server/0.10.0\r\n", "help: leave the member out", "help: mend the lines"),
+    ] {
+        let server = ownerless_server(header).await;
+        for (arguments, help) in [
+            (&["scope", "create", "read", "--claims", "{}", "--owner", "a"][..], create),
+            (&["policy", "apply", "-f", "-"], apply),
+        ] {
+            let run = world.jwtlet(arguments).env("JWTLET_SERVER", server.url()).input(document);
+            let ran = run.run().await;
+            assert_eq!(ran.status, 52, "{ran}");
+            assert!(ran.err.lines().any(|line| line.starts_with(help)), "{header}: {ran}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_is_not_jwtlet_is_recognised() {
     let world = World::start().await;

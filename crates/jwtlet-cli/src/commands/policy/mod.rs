@@ -188,7 +188,9 @@ impl Request {
         };
         match client.apply(&self.body, &progress).await? {
             Applied::Plan(plan) => Ok(plan),
-            Applied::Refused(errors) => Err(mistakes(errors, Trouble::Refused).into()),
+            Applied::Refused { errors, may_be_older } => {
+                Err(mistakes(errors, Trouble::Refused { may_be_older }).into())
+            }
             Applied::NotOwned(errors) => Err(mistakes(errors, Trouble::NotOwned).into()),
         }
     }
