@@ -18,6 +18,7 @@ mod mapping;
 mod notes;
 mod output;
 mod policy;
+mod projected;
 mod schema;
 mod scope;
 mod size;
