@@ -54,7 +54,7 @@ metrics! {
     REQUESTS_IN_FLIGHT = Gauge "jwtlet_requests_in_flight" ["api"]
         "Requests that are being answered.";
     REQUESTS_LIMITED = Counter "jwtlet_requests_limited" ["by"]
-        "Requests that were answered with 429, by the limit: source (limits.source_per_second), client (limits.client_per_second).";
+        "Requests that were answered with 429, by the limit: source (limits.source_requests_per_second), client (limits.client_requests_per_second).";
     CONNECTIONS = Gauge "jwtlet_connections" ["api"]
         "Open connections of clients.";
     CONNECTIONS_MAX = Gauge "jwtlet_connections_max" []
