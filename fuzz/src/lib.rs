@@ -8,6 +8,7 @@ mod configuration;
 mod documents;
 mod form;
 mod kubernetes;
+mod policy;
 mod subject_token;
 mod vault;
 
@@ -15,5 +16,6 @@ pub use configuration::configuration;
 pub use documents::documents;
 pub use form::form;
 pub use kubernetes::kubernetes;
+pub use policy::policy;
 pub use subject_token::subject_token;
 pub use vault::vault;

@@ -35,6 +35,11 @@ fn documents_keep_their_promises() {
 }
 
 #[test]
+fn policies_keep_their_promises() {
+    run("policy", jwtlet_fuzz::policy);
+}
+
+#[test]
 fn answers_of_kubernetes_keep_their_promises() {
     run("kubernetes", jwtlet_fuzz::kubernetes);
 }

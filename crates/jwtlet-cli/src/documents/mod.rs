@@ -141,6 +141,18 @@ impl Documents {
             read_file(path, &mut documents, &mut mistakes)?;
             progress.read();
         }
+        Self::new(documents, mistakes)
+    }
+
+    /// The same for a text.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn of_text(text: &str) -> Result<Self, Error> {
+        let (mut documents, mut mistakes) = (Vec::new(), Vec::new());
+        read_text(&"text".into(), text, &mut documents, &mut mistakes);
+        Self::new(documents, mistakes)
+    }
+
+    fn new(documents: Vec<Document>, mistakes: Vec<Mistake>) -> Result<Self, Error> {
         if !mistakes.is_empty() {
             return Err(Mistakes { trouble: Trouble::NoDocument, mistakes }.into());
         }
@@ -248,11 +260,15 @@ fn read_file(path: &Path, documents: &mut Vec<Document>, mistakes: &mut Vec<Mist
         }
         Err(error) => return Err(error),
     };
-    match yaml::parse(&text) {
-        Ok(nodes) => add(&name, &text, nodes, documents, mistakes),
-        Err(error) => mistakes.push(Mistake::not_yaml(&name, &text, &error)),
-    }
+    read_text(&name, &text, documents, mistakes);
     Ok(())
+}
+
+fn read_text(name: &Rc<str>, text: &str, documents: &mut Vec<Document>, mistakes: &mut Vec<Mistake>) {
+    match yaml::parse(text) {
+        Ok(nodes) => add(name, text, nodes, documents, mistakes),
+        Err(error) => mistakes.push(Mistake::not_yaml(name, text, &error)),
+    }
 }
 
 fn add(
