@@ -195,10 +195,10 @@ mod tests {
 
     #[test]
     fn under_load_a_call_waits_for_enough_and_takes_half_as_many_more() {
-        assert_eq!(next_call(12, 3, 52, LIMITS), None);
-        assert_eq!(next_call(13, 3, 51, LIMITS), Some(13));
+        assert_eq!(next_call(14, 3, 50, LIMITS), None);
         assert_eq!(next_call(15, 3, 49, LIMITS), Some(15));
-        assert_eq!(next_call(59, 3, 4, LIMITS), Some(20));
+        assert_eq!(next_call(16, 3, 48, LIMITS), Some(16));
+        assert_eq!(next_call(59, 3, 4, LIMITS), Some(21));
         assert_eq!(next_call(3, 1, 4, LIMITS), None);
         assert_eq!(next_call(4, 1, 4, LIMITS), Some(4));
         assert_eq!(next_call(16, 2, 20, LIMITS), Some(16));
