@@ -1,15 +1,20 @@
 //! Who waits for a signature, and when a call is made for whom.
 //!
 //! The rule is looked at with each arrival and each answer, so there is no timer and an idle signer never waits. A call
-//! leaves when a lane is free and either nothing is in flight or enough have gathered: a part of all messages, waiting and
-//! in flight, for each lane and half a lane more, or a half as long as that is no more than [`WORTHWHILE`]. It takes half as many
-//! again if so many have gathered while all lanes were under way, and a lane's part of all in any case; but not everybody:
-//! if the first to find a free lane took all, everybody would wait for the slowest of them. As long as there is a lane for
-//! everybody nobody waits at all, so one caller and a few are sent at once; many callers make large batches.
+//! takes all who wait. It leaves when a lane is free and one of these holds:
 //!
-//! Callers whom one batch answered come back together, and the first of them may find all lanes free. It leaves with those
-//! that are ready to run in the same moment ([`Queue::is_early`]): otherwise it and the next few would each take a lane
-//! alone, all others would wait for a round trip, and come back together again.
+//! - there is a lane for every message, waiting or in flight: one caller and a few are sent at once;
+//! - nothing is in flight;
+//! - enough have gathered: a third more than a lane's part of all messages, waiting and in flight;
+//! - nobody is expected who might come along: all whom the last calls have answered are back.
+//!
+//! The last one is what keeps lanes from standing empty. Clients that exchange again and again come back in the groups in
+//! which they were answered; a call that leaves before its group is complete leaves some behind, who would then wait for
+//! the next answer beside a free lane, for a whole round trip when few are under way. Who goes for good is not waited for
+//! long: expected are at most as many as one call of each lane has answered.
+//!
+//! Callers whom one batch answered may find all lanes free. The first of them leaves with those that are ready to run in
+//! the same moment ([`Queue::is_early`]): otherwise it would take a lane alone, and all others would wait for a round trip.
 //!
 //! `docs/performance.md` has what other rules cost, measured and computed.
 
@@ -23,9 +28,6 @@ pub(crate) const MOST_WAITING: usize = 4096;
 
 /// How many calls are under way at once with a server that signs one message a call.
 const SINGLE_CALLS: usize = 64;
-
-/// From this size on larger batches gain little: Vault's cost of a signature hardly falls any more.
-const WORTHWHILE: usize = 12;
 
 /// How long batches are kept to a size that the server has shown. Then larger ones are tried again: what refused them may
 /// have been changed, or have been a proxy that is gone.
@@ -52,13 +54,23 @@ pub(crate) struct Queue<T> {
     found_size: Option<(usize, Instant)>,
     lanes: usize,
     items: usize,
-    /// The size of the call that ended last.
-    last: usize,
+    /// The sizes of the calls that ended last, one for each lane.
+    ended: VecDeque<usize>,
+    /// How many of their callers are not back yet.
+    expected: usize,
 }
 
 impl<T> Queue<T> {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { waiting: VecDeque::new(), limits, found_size: None, lanes: 0, items: 0, last: 0 }
+        Self {
+            waiting: VecDeque::new(),
+            limits,
+            found_size: None,
+            lanes: 0,
+            items: 0,
+            ended: VecDeque::new(),
+            expected: 0,
+        }
     }
 
     /// Lets a caller wait, unless too many do. Those who are gone do not count.
@@ -70,6 +82,7 @@ impl<T> Queue<T> {
             }
         }
         self.waiting.push_back(caller);
+        self.expected = self.expected.saturating_sub(1);
         Ok(())
     }
 
@@ -78,23 +91,20 @@ impl<T> Queue<T> {
         (self.waiting.len(), self.lanes)
     }
 
-    /// Whether a call is to be made now although no share has gathered, after one that answered several callers, who may
-    /// all be about to come back. One who never has company is never early; nor is anybody where there is one lane only,
-    /// because others gather while the first has it.
+    /// Whether a call is to be made now although not enough have gathered and others are expected, who may be ready to come
+    /// along. One who never has company is never early.
     pub(crate) fn is_early(&self) -> bool {
         let limits = self.limits_now();
         let queued = self.waiting.len();
         let total = queued + self.items;
-        self.last > 1
-            && limits.in_flight > 1
-            && next_call(queued, self.lanes, self.items, limits).is_some()
+        self.expected > 0
+            && self.next_call().is_some()
             && (total <= limits.in_flight || queued < enough(total, limits))
     }
 
     /// The callers of the next call, if one is to be made now. It is under way from then on.
     pub(crate) fn take(&mut self) -> Option<Vec<T>> {
-        let queued = self.waiting.len();
-        let size = next_call(queued, self.lanes, self.items, self.limits_now())?;
+        let size = self.next_call()?;
         let batch: Vec<T> = self.waiting.drain(..size).collect();
         self.lanes += 1;
         self.items += batch.len();
@@ -105,13 +115,18 @@ impl<T> Queue<T> {
     pub(crate) fn resume(&mut self, items: usize) {
         self.lanes += 1;
         self.items += items;
+        self.expected = self.expected.saturating_sub(items);
     }
 
     /// A call for so many is answered, or has ended in another way.
     pub(crate) fn release(&mut self, items: usize) {
         self.lanes = self.lanes.saturating_sub(1);
         self.items = self.items.saturating_sub(items);
-        self.last = items;
+        self.ended.push_back(items);
+        if self.ended.len() > self.limits.in_flight {
+            self.ended.pop_front();
+        }
+        self.expected = (self.expected + items).min(self.ended.iter().sum());
     }
 
     /// Makes batches no larger than this for a while. Tells whether that is news.
@@ -121,6 +136,18 @@ impl<T> Queue<T> {
         let is_news = self.found_size.is_none_or(|(last, _)| last != size);
         self.found_size = Some((size, Instant::now() + FOUND_SIZE_STAYS));
         is_news
+    }
+
+    /// The size of the call to make now, if any.
+    fn next_call(&self) -> Option<usize> {
+        let limits = self.limits_now();
+        let queued = self.waiting.len();
+        let total = queued + self.items;
+        let leaves = total <= limits.in_flight
+            || self.lanes == 0
+            || queued >= enough(total, limits)
+            || self.expected == 0;
+        (queued > 0 && self.lanes < limits.in_flight && leaves).then_some(queued.min(limits.batch))
     }
 
     fn limits_now(&self) -> Limits {
@@ -141,29 +168,16 @@ impl<T> Queue<T> {
 
     /// Lets callers wait again, before all others.
     pub(crate) fn put_back(&mut self, callers: Vec<T>) {
+        self.expected = self.expected.saturating_sub(callers.len());
         for caller in callers.into_iter().rev() {
             self.waiting.push_front(caller);
         }
     }
 }
 
-/// The size of the call to make now, if any.
-fn next_call(queued: usize, lanes: usize, items: usize, limits: Limits) -> Option<usize> {
-    if queued == 0 || lanes >= limits.in_flight {
-        return None;
-    }
-    let total = queued + items;
-    if total <= limits.in_flight {
-        return Some(queued.min(limits.batch));
-    }
-    let enough = enough(total, limits);
-    let most = total.div_ceil(limits.in_flight).max(enough + enough.div_ceil(2));
-    (queued >= enough || lanes == 0).then_some(most.min(limits.batch).min(queued))
-}
-
-/// How many have to wait for a call to leave, when so many messages are waiting and in flight.
+/// How many are enough for a call to leave, when so many messages are waiting and in flight.
 fn enough(total: usize, limits: Limits) -> usize {
-    (2 * total).div_ceil(2 * limits.in_flight + 1).max(total.div_ceil(2).min(WORTHWHILE)).min(limits.batch)
+    (4 * total).div_ceil(3 * limits.in_flight).min(limits.batch)
 }
 
 #[cfg(test)]
@@ -178,35 +192,65 @@ mod tests {
         queue
     }
 
+    /// The size of the next call with so many waiting, so many calls under way for so many messages, and so many expected.
+    fn next(waiting: usize, lanes: usize, items: usize, expected: usize) -> Option<usize> {
+        Queue { lanes, items, expected, ..queue(waiting) }.next_call()
+    }
+
     #[test]
     fn a_caller_alone_is_sent_at_once() {
-        assert_eq!(next_call(1, 0, 0, LIMITS), Some(1));
-        assert_eq!(next_call(0, 0, 0, LIMITS), None);
+        assert_eq!(next(1, 0, 0, 0), Some(1));
+        assert_eq!(next(0, 0, 0, 0), None);
     }
 
     #[test]
     fn while_there_is_a_lane_for_everybody_nobody_waits() {
-        assert_eq!(next_call(1, 1, 1, LIMITS), Some(1));
-        assert_eq!(next_call(1, 2, 2, LIMITS), Some(1));
-        assert_eq!(next_call(1, 3, 3, LIMITS), Some(1));
-        assert_eq!(next_call(1, 3, 4, LIMITS), None);
-        assert_eq!(next_call(4, 0, 0, LIMITS), Some(4));
+        assert_eq!(next(1, 1, 1, 2), Some(1));
+        assert_eq!(next(1, 2, 2, 1), Some(1));
+        assert_eq!(next(1, 3, 3, 1), Some(1));
+        assert_eq!(next(1, 3, 4, 1), None);
+        assert_eq!(next(4, 0, 0, 1), Some(4));
     }
 
     #[test]
-    fn under_load_a_call_waits_for_enough_and_takes_half_as_many_more() {
-        assert_eq!(next_call(14, 3, 50, LIMITS), None);
-        assert_eq!(next_call(15, 3, 49, LIMITS), Some(15));
-        assert_eq!(next_call(16, 3, 48, LIMITS), Some(16));
-        assert_eq!(next_call(59, 3, 4, LIMITS), Some(21));
-        assert_eq!(next_call(3, 1, 4, LIMITS), None);
-        assert_eq!(next_call(4, 1, 4, LIMITS), Some(4));
-        assert_eq!(next_call(16, 2, 20, LIMITS), Some(16));
-        assert_eq!(next_call(20, 2, 16, LIMITS), Some(18));
+    fn under_load_a_call_waits_for_enough_or_for_all_who_are_expected() {
+        assert_eq!(next(20, 3, 43, 1), None);
+        assert_eq!(next(20, 3, 44, 0), Some(20));
+        assert_eq!(next(21, 3, 42, 1), Some(21));
+        assert_eq!(next(59, 3, 4, 1), Some(59));
+        assert_eq!(next(2, 1, 4, 2), Some(2));
+        assert_eq!(next(1, 1, 4, 2), None);
+        assert_eq!(next(1, 0, 0, 9), Some(1));
     }
 
     #[test]
-    fn a_call_is_early_that_leaves_with_less_than_a_share_after_one_for_several() {
+    fn all_whom_a_call_answered_are_expected_until_they_are_back() {
+        let mut queue = queue(0);
+        let arrive = |queue: &mut Queue<usize>| queue.push(0, |_| false).unwrap();
+        (0..30).for_each(|_| arrive(&mut queue));
+        assert_eq!(queue.take().unwrap().len(), 30);
+        (0..9).for_each(|_| arrive(&mut queue));
+        assert_eq!(queue.take().unwrap().len(), 9, "nobody else was expected");
+        queue.release(9);
+        (0..8).for_each(|_| arrive(&mut queue));
+        assert_eq!(queue.take(), None);
+        arrive(&mut queue);
+        assert_eq!(queue.take().unwrap().len(), 9);
+    }
+
+    #[test]
+    fn who_does_not_come_back_is_expected_until_each_lane_has_answered_once_more() {
+        let mut queue = queue(0);
+        queue.release(100);
+        for _ in 0..4 {
+            assert!(queue.expected >= 100);
+            queue.release(2);
+        }
+        assert_eq!(queue.expected, 8);
+    }
+
+    #[test]
+    fn a_call_is_early_that_leaves_with_less_than_enough_while_others_are_expected() {
         assert!(!queue(1).is_early());
         let mut queue = queue(3);
         queue.take();
@@ -214,29 +258,31 @@ mod tests {
         assert!(!queue.is_early());
         queue.push(0, |_| false).unwrap();
         assert!(queue.is_early());
-        queue.put_back((1..16).collect());
-        assert!(!queue.is_early());
-        queue.take();
-        queue.release(1);
+        queue.put_back(vec![1]);
+        assert!(queue.is_early());
+        queue.push(2, |_| false).unwrap();
         assert!(!queue.is_early());
     }
 
     #[test]
     fn no_call_is_larger_or_one_too_many() {
-        assert_eq!(next_call(4000, 3, 600, LIMITS), Some(200));
-        assert_eq!(next_call(4000, 4, 800, LIMITS), None);
-        assert_eq!(next_call(500, 0, 0, Limits { batch: 200, in_flight: 1 }), Some(200));
+        assert_eq!(next(4000, 3, 600, 1), Some(200));
+        assert_eq!(next(4000, 4, 800, 0), None);
+        let mut single = Queue::new(Limits { batch: 200, in_flight: 1 });
+        single.put_back((0..500).collect::<Vec<_>>());
+        assert_eq!(single.take().map(|batch| batch.len()), Some(200));
+        assert_eq!(single.take(), None);
     }
 
     #[test]
     fn what_is_taken_is_in_order_and_counts_until_it_is_released() {
         let mut queue = queue(6);
-        assert_eq!(queue.take(), Some(vec![0, 1, 2, 3, 4]));
+        assert_eq!(queue.take(), Some(vec![0, 1, 2, 3, 4, 5]));
         assert_eq!(queue.take(), None);
+        queue.release(6);
         queue.push(6, |_| false).unwrap();
-        assert_eq!(queue.take(), None);
-        queue.release(5);
-        assert_eq!(queue.take(), Some(vec![5, 6]));
+        queue.push(7, |_| false).unwrap();
+        assert_eq!(queue.take(), Some(vec![6, 7]));
     }
 
     #[test]
