@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use uuid::Uuid;
 
-use crate::{Audience, ParticipantContext, Subject, merge::MergedClaims};
+use crate::{Audience, ParticipantContext, Subject, scope_claims::ScopeClaims};
 
 /// Everything that goes into one token.
 ///
@@ -29,7 +29,7 @@ pub struct Claims<'a> {
     /// `act`: who really calls (RFC 8693 §4.1).
     pub actor: Actor<'a>,
     /// The claims of the granted scopes.
-    pub scope_claims: &'a MergedClaims<'a>,
+    pub scope_claims: &'a ScopeClaims,
 }
 
 /// The `act` claim.
@@ -56,38 +56,63 @@ impl Claims<'_> {
     ///
     /// # Errors
     /// None in practice: every member is JSON already.
-    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(self)
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        let members = self.scope_claims.members();
+        let mut json = serde_json::to_string(&Own(self))?;
+        if !members.is_empty() {
+            json.pop();
+            json.reserve(members.len() + 2);
+            json.extend([",", members, "}"]);
+        }
+        Ok(json)
     }
 }
 
-impl Serialize for Claims<'_> {
+/// The claims that jwtlet sets itself.
+struct Own<'a>(&'a Claims<'a>);
+
+impl Serialize for Own<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let issued_at = self.issued_at.as_second();
+        let Self(claims) = self;
+        let issued_at = claims.issued_at.as_second();
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("iss", self.issuer)?;
-        map.serialize_entry("sub", self.participant_context)?;
-        map.serialize_entry(self.participant_context_claim, self.participant_context)?;
-        match self.audiences {
+        map.serialize_entry("iss", claims.issuer)?;
+        map.serialize_entry("sub", claims.participant_context)?;
+        map.serialize_entry(claims.participant_context_claim, claims.participant_context)?;
+        match claims.audiences {
             [one] => map.serialize_entry("aud", one)?,
             several => map.serialize_entry("aud", several)?,
         }
         map.serialize_entry("iat", &issued_at)?;
         map.serialize_entry("nbf", &issued_at)?;
-        map.serialize_entry("exp", &(issued_at + i64::from(self.ttl_secs)))?;
-        map.serialize_entry("jti", &self.id)?;
-        map.serialize_entry("act", &self.actor)?;
-        for (name, value) in self.scope_claims.iter() {
-            map.serialize_entry(name, &value)?;
-        }
+        map.serialize_entry("exp", &(issued_at + i64::from(claims.ttl_secs)))?;
+        map.serialize_entry("jti", &claims.id)?;
+        map.serialize_entry("act", &claims.actor)?;
         map.end()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
     use super::*;
-    use crate::ClientIdentifier;
+    use crate::{
+        ClientIdentifier, Scope,
+        mapping::{ClaimRules, ScopeMapping},
+    };
+
+    fn scope_claims(claims: Vec<Value>) -> ScopeClaims {
+        let mapping = |(i, claims): (usize, Value)| {
+            let claims = claims.as_object().unwrap().clone();
+            ScopeMapping::restore(Scope::parse(&format!("s{i}")).unwrap(), claims)
+        };
+        let mappings: Vec<_> = claims.into_iter().enumerate().map(mapping).collect();
+        let rules = Arc::new(ClaimRules::new("pc".into(), [].into()).unwrap());
+        ScopeClaims::new([].into(), &mappings, &rules).unwrap()
+    }
 
     #[test]
     fn the_token_has_exactly_these_claims() {
@@ -102,17 +127,25 @@ mod tests {
             ttl_secs: 300,
             id: Uuid::from_u128(1),
             actor: Actor::new(&subject, "https://cluster"),
-            scope_claims: &MergedClaims::default(),
+            scope_claims: &scope_claims(vec![]),
         };
         assert_eq!(
-            String::from_utf8(one.to_json().unwrap()).unwrap(),
+            one.to_json().unwrap(),
             concat!(
                 r#"{"iss":"https://jwtlet","sub":"tenant","jwtlet_pc":"tenant","aud":"a","iat":1800000000,"#,
                 r#""nbf":1800000000,"exp":1800000300,"jti":"00000000-0000-0000-0000-000000000001","#,
                 r#""act":{"sub":"sa","iss":"https://cluster","k8s_uid":"u-1"}}"#
             )
         );
-        let several = Claims { audiences: &[audience("b"), audience("a")], ..one };
-        assert!(String::from_utf8(several.to_json().unwrap()).unwrap().contains(r#""aud":["b","a"]"#));
+        let scope_claims = scope_claims(vec![json!({"role": "a \"b\"", "n": {}}), json!({"x": [1.5]})]);
+        let more = Claims {
+            audiences: &[audience("b"), audience("a")],
+            scope_claims: &scope_claims,
+            actor: Actor::new(&subject, "https://cluster"),
+            ..one
+        };
+        let json = more.to_json().unwrap();
+        assert!(json.contains(r#""aud":["b","a"]"#), "{json}");
+        assert!(json.ends_with(r#""k8s_uid":"u-1"},"n":{},"role":"a \"b\"","x":[1.5]}"#), "{json}");
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! The one place where this is decided. An exchange signs what comes out of it, an explanation shows it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -9,8 +11,9 @@ use crate::{
     Audience, ParticipantContext, Scope, Subject,
     claims::{Actor, Claims},
     exchange::TokenProfile,
-    merge::{ClaimConflict, MergedClaims},
+    merge::ClaimConflict,
     policy::{Denial, Grant, decide},
+    scope_claims::ScopeClaims,
     store::Policy,
 };
 
@@ -36,14 +39,14 @@ pub enum Refusal {
 
 /// What is granted.
 #[derive(Debug)]
-pub struct Granted<'p> {
+pub struct Granted {
     /// Scopes and audiences.
     pub grant: Grant,
     /// The claims that the granted scopes add.
-    pub scope_claims: MergedClaims<'p>,
+    pub scope_claims: Arc<ScopeClaims>,
 }
 
-impl Granted<'_> {
+impl Granted {
     /// The claims of the token.
     #[must_use]
     pub fn claims<'a>(
@@ -72,14 +75,14 @@ impl Granted<'_> {
 ///
 /// # Errors
 /// The first rule that refuses, in the order: mapping, expiry, scopes, audience, claims.
-pub fn evaluate<'p>(
-    policy: Option<&'p Policy>,
+pub fn evaluate(
+    policy: Option<&Policy>,
     wanted: &Wanted<'_>,
     profile: &TokenProfile,
     now: Timestamp,
-) -> Result<Granted<'p>, Refusal> {
+) -> Result<Granted, Refusal> {
+    let policy = policy.ok_or(Denial::NoMapping)?;
     let grant = decide(policy, wanted.scopes, wanted.audiences, &profile.default_audience, now)?;
-    let granted = policy.into_iter().flat_map(|policy| policy.each_scope(wanted.scopes).flatten());
-    let scope_claims = MergedClaims::merge(granted, &profile.claim_rules)?;
+    let scope_claims = policy.scope_claims(&grant.scopes, &profile.claim_rules)?;
     Ok(Granted { grant, scope_claims })
 }

@@ -1,5 +1,7 @@
 //! One exchange from the presented token to the issued one: verify, look up, decide, build, sign.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -41,7 +43,7 @@ pub struct TokenProfile {
     /// How long a token lives, in seconds: 1 to 86,400.
     pub ttl_secs: u32,
     /// Which claims mean something special.
-    pub claim_rules: ClaimRules,
+    pub claim_rules: Arc<ClaimRules>,
 }
 
 /// An issued token.
@@ -56,7 +58,7 @@ pub struct Issued {
     /// Who received it.
     pub subject: Subject,
     /// The granted scopes in request order.
-    pub scopes: Vec<Scope>,
+    pub scopes: Arc<[Scope]>,
 }
 
 /// A part of an exchange.
@@ -165,7 +167,7 @@ impl<V: SubjectVerifier, P: PolicyStore, S: Signer> Exchange<V, P, S> {
             Ok(decided) => decided,
             Err(refusal) => return Err(ExchangeError::Refused { subject, refusal }),
         };
-        let signed = self.signer.sign(&payload, now).await;
+        let signed = self.signer.sign(payload.as_bytes(), now).await;
         ended(Stage::Sign);
         Ok(Issued { token: signed?, id, expires_in: profile.ttl_secs, subject, scopes })
     }
@@ -177,7 +179,7 @@ impl<V: SubjectVerifier, P: PolicyStore, S: Signer> Exchange<V, P, S> {
         subject: &Subject,
         now: Timestamp,
         id: Uuid,
-    ) -> Result<Result<(Vec<u8>, Vec<Scope>), Refusal>, UpstreamError> {
+    ) -> Result<Result<(String, Arc<[Scope]>), Refusal>, UpstreamError> {
         let profile = &self.profile;
         let key = MappingKey {
             client_identifier: subject.identity.clone(),

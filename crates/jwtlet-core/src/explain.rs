@@ -63,21 +63,21 @@ pub struct Step {
 
 /// A decision with its grounds.
 #[derive(Debug)]
-pub struct Explanation<'p> {
+pub struct Explanation {
     /// The decision.
-    pub outcome: Result<Granted<'p>, Refusal>,
+    pub outcome: Result<Granted, Refusal>,
     /// The rules that were applied, in their order; the last one is the one that refused, if any did.
     pub steps: Vec<Step>,
 }
 
 /// Decides on a request and says why.
 #[must_use]
-pub fn explain<'p>(
-    policy: Option<&'p Policy>,
+pub fn explain(
+    policy: Option<&Policy>,
     wanted: &Wanted<'_>,
     profile: &TokenProfile,
     now: Timestamp,
-) -> Explanation<'p> {
+) -> Explanation {
     let outcome = evaluate(policy, wanted, profile, now);
     let refused_by = outcome.as_ref().err().map(Rule::from);
     let mut steps = Vec::new();
@@ -92,7 +92,7 @@ pub fn explain<'p>(
 }
 
 /// Why a rule held.
-fn grounds(rule: Rule, policy: &Policy, outcome: &Result<Granted<'_>, Refusal>) -> String {
+fn grounds(rule: Rule, policy: &Policy, outcome: &Result<Granted, Refusal>) -> String {
     let mapping = policy.mapping();
     let granted = outcome.as_ref().ok();
     match rule {
@@ -119,12 +119,12 @@ fn grounds(rule: Rule, policy: &Policy, outcome: &Result<Granted<'_>, Refusal>) 
     }
 }
 
-fn claims(policy: &Policy, granted: &Granted<'_>) -> String {
-    let names: Vec<&str> = granted.scope_claims.iter().map(|(name, _)| name).collect();
+fn claims(policy: &Policy, granted: &Granted) -> String {
+    let names = granted.scope_claims.names();
     let mut text = if names.is_empty() {
         "the granted scopes add no claim".to_owned()
     } else {
-        format!("the granted scopes add the claims {}", Words(&names))
+        format!("the granted scopes add the claims {}", Words(names))
     };
     let unmapped: Vec<_> =
         granted.grant.scopes.iter().filter(|scope| policy.scope(scope).is_none()).collect();
@@ -156,7 +156,7 @@ mod tests {
             client_audience: Audience::parse("exchange").unwrap(),
             default_audience: Audience::parse("default").unwrap(),
             ttl_secs: 300,
-            claim_rules: ClaimRules::new("pc".into(), ["scope".to_owned()].into()).unwrap(),
+            claim_rules: Arc::new(ClaimRules::new("pc".into(), ["scope".to_owned()].into()).unwrap()),
         }
     }
 

@@ -26,6 +26,7 @@ pub mod name;
 pub mod policy;
 pub mod role;
 mod schema;
+pub mod scope_claims;
 pub mod service_account;
 pub mod signer;
 pub mod store;

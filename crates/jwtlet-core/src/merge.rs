@@ -157,6 +157,12 @@ impl<'a> MergedClaims<'a> {
     }
 }
 
+impl Serialize for MergedClaims<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
 impl<'a> Merged<'a> {
     fn new(value: &'a Value, space_delimited: bool) -> Self {
         match value {

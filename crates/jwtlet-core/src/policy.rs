@@ -3,6 +3,8 @@
 //! All or nothing. A request that asks for one thing too many gets nothing, because a client that receives less than it
 //! asked for tends to find out in production.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::{Audience, Scope, store::Policy};
@@ -11,7 +13,7 @@ use crate::{Audience, Scope, store::Policy};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The granted scopes in request order.
-    pub scopes: Vec<Scope>,
+    pub scopes: Arc<[Scope]>,
     /// The audiences in request order, at least one.
     pub audiences: Vec<Audience>,
 }
@@ -56,28 +58,24 @@ impl<T: std::fmt::Display> std::fmt::Display for Words<'_, T> {
     }
 }
 
-/// Decides on a request for these scopes and audiences.
+/// Decides what a policy grants of a request for these scopes and audiences.
 ///
 /// # Errors
-/// The first rule that refuses, in the order: mapping, expiry, scopes, audience.
+/// The first rule that refuses, in the order: expiry, scopes, audience.
 pub fn decide(
-    policy: Option<&Policy>,
+    policy: &Policy,
     scopes: &[Scope],
     audiences: &[Audience],
     default_audience: &Audience,
     now: Timestamp,
 ) -> Result<Grant, Denial> {
-    let policy = policy.ok_or(Denial::NoMapping)?;
     let mapping = policy.mapping();
     if let Some(expires_at) = mapping.expires_at().filter(|expires_at| *expires_at <= now) {
         return Err(Denial::Expired(expires_at));
     }
-    let outside = policy.not_granted(scopes);
-    if !outside.is_empty() {
-        return Err(Denial::ScopesNotGranted(outside));
-    }
+    let scopes = policy.grant(scopes).map_err(Denial::ScopesNotGranted)?;
     let audiences = decide_audiences(mapping.audiences(), audiences, default_audience)?;
-    Ok(Grant { scopes: scopes.to_vec(), audiences })
+    Ok(Grant { scopes, audiences })
 }
 
 /// The audience table of the contract. An empty list of allowed audiences allows the default one alone; a list that is
@@ -135,7 +133,7 @@ mod tests {
 
     fn ask(mapping: &ResourceMapping, wanted: &[&str], audience: &[&str]) -> Result<Grant, Denial> {
         let policy = Policy::new(mapping.clone(), Vec::new());
-        decide(Some(&policy), &scopes(wanted), &audiences(audience), &default(), NOW)
+        decide(&policy, &scopes(wanted), &audiences(audience), &default(), NOW)
     }
 
     #[test]
@@ -160,8 +158,11 @@ mod tests {
     #[test]
     fn one_scope_too_many_refuses_the_whole_request() {
         let mapping = mapping(&["read", "write"], vec![]);
-        assert_eq!(ask(&mapping, &["write", "read"], &[]).unwrap().scopes, scopes(&["write", "read"]));
-        assert_eq!(ask(&mapping, &[], &[]).unwrap().scopes, []);
+        assert_eq!(
+            ask(&mapping, &["write", "read"], &[]).unwrap().scopes[..],
+            scopes(&["write", "read"])[..]
+        );
+        assert_eq!(ask(&mapping, &[], &[]).unwrap().scopes[..], []);
         let denial = ask(&mapping, &["read", "admin"], &[]).unwrap_err();
         assert_eq!(
             denial.to_string(),
@@ -175,7 +176,6 @@ mod tests {
         let until = |at| mapping(&["read"], vec![]).with_expiry(Some(at));
         assert!(ask(&until(NOW + second), &["read"], &[]).is_ok());
         assert_eq!(ask(&until(NOW), &["read"], &[]), Err(Denial::Expired(NOW)));
-        assert_eq!(decide(None, &[], &[], &default(), NOW), Err(Denial::NoMapping));
     }
 
     #[test]
@@ -198,7 +198,7 @@ mod tests {
             };
             let wanted = if requested.is_empty() { vec![default()] } else { requested.clone() };
             let policy = Policy::new(mapping, Vec::new());
-            match decide(Some(&policy), &[], &requested, &default(), NOW) {
+            match decide(&policy, &[], &requested, &default(), NOW) {
                 Ok(grant) => {
                     prop_assert!(wanted.iter().all(allows));
                     prop_assert_eq!(grant.audiences, wanted);
@@ -217,7 +217,7 @@ mod tests {
             let wide = ResourceMapping::new(key, scopes(&[granted, extra].concat()), vec![]).unwrap();
             let decide = |mapping| {
                 let policy = Policy::new(mapping, Vec::new());
-                decide(Some(&policy), &scopes(&wanted), &[], &default(), NOW).is_ok()
+                decide(&policy, &scopes(&wanted), &[], &default(), NOW).is_ok()
             };
             prop_assert!(!decide(narrow) || decide(wide));
         }

@@ -16,10 +16,12 @@ use crate::{
     audit::{AuditEntry, AuditFilter, AuditRecord, ChainHead, Sealed},
     change::{Applied, Author, Change, ChangeError},
     health::Health,
-    mapping::{MappingKey, ResourceMapping, ScopeMapping},
+    mapping::{ClaimRules, MappingKey, ResourceMapping, ScopeMapping},
+    merge::ClaimConflict,
     metadata::{Labels, MetadataFilter},
     name::Owner,
     schema::time,
+    scope_claims::{Remembered, ScopeClaims},
 };
 
 /// A record with what the store knows about its life.
@@ -180,6 +182,7 @@ pub struct Policy {
     scopes: Vec<Arc<ScopeMapping>>,
     /// The scopes of the mapping that have no scope mapping, sorted.
     unmapped: Vec<Scope>,
+    remembered: Remembered,
 }
 
 impl Policy {
@@ -192,7 +195,7 @@ impl Policy {
         scopes.retain(|scope| unmapped.binary_search(scope.scope()).is_ok());
         scopes.sort_unstable_by(|a, b| a.scope().cmp(b.scope()));
         unmapped.retain(|scope| position(&scopes, scope).is_none());
-        Self { mapping, scopes, unmapped }
+        Self { mapping, scopes, unmapped, remembered: Remembered::default() }
     }
 
     /// The mapping of the client and the participant context, expired or not.
@@ -225,9 +228,47 @@ impl Policy {
         })
     }
 
-    /// Which of these scopes the resource mapping does not have.
+    /// Whether each of these scopes is granted and has a mapping.
     #[must_use]
-    pub fn not_granted(&self, scopes: &[Scope]) -> Vec<Scope> {
+    pub fn has_all(&self, scopes: &[Scope]) -> bool {
+        self.remembered.scopes(scopes).is_some() || self.each_scope(scopes).all(|mapping| mapping.is_some())
+    }
+
+    /// These scopes, if the resource mapping has all of them.
+    ///
+    /// # Errors
+    /// Those that it does not have.
+    pub fn grant(&self, scopes: &[Scope]) -> Result<Arc<[Scope]>, Vec<Scope>> {
+        if let Some(granted) = self.remembered.scopes(scopes) {
+            return Ok(granted);
+        }
+        let outside = self.not_granted(scopes);
+        if outside.is_empty() { Ok(scopes.into()) } else { Err(outside) }
+    }
+
+    /// The claims that scopes add which [`Policy::grant`] has granted.
+    ///
+    /// # Errors
+    /// Scopes that contradict each other.
+    pub fn scope_claims(
+        &self,
+        granted: &Arc<[Scope]>,
+        rules: &Arc<ClaimRules>,
+    ) -> Result<Arc<ScopeClaims>, ClaimConflict> {
+        if let Some(claims) = self.remembered.claims(granted, rules) {
+            return Ok(claims);
+        }
+        let mappings: Vec<_> = self.each_scope(granted).flatten().collect();
+        let is_complete = mappings.len() == granted.len();
+        let claims = Arc::new(ScopeClaims::new(Arc::clone(granted), mappings, rules)?);
+        // That a scope has no mapping is never remembered.
+        if is_complete {
+            self.remembered.set(Arc::clone(&claims));
+        }
+        Ok(claims)
+    }
+
+    fn not_granted(&self, scopes: &[Scope]) -> Vec<Scope> {
         let unknown = scopes.iter().zip(self.each_scope(scopes)).filter(|(_, mapping)| mapping.is_none());
         unknown
             .map(|(scope, _)| scope)

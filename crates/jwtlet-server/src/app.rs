@@ -171,7 +171,7 @@ fn compose(config: Config, own_issuer: String) -> Service {
         client_audience: config.token.client_audience,
         default_audience: config.token.audience,
         ttl_secs: config.token.ttl_secs,
-        claim_rules: config.token.claim_rules,
+        claim_rules: Arc::new(config.token.claim_rules),
     };
     let clients = config.limits.client.map(Limiter::new);
     let verifier = Admission::new(KubernetesVerifier::new(config.kubernetes), clients);

@@ -69,8 +69,7 @@ impl PolicyCache {
             return None;
         }
         let policy = self.entries.get(key)?;
-        let has_all = policy.each_scope(requested).all(|mapping| mapping.is_some());
-        has_all.then_some(policy)
+        policy.has_all(requested).then_some(policy)
     }
 
     /// Whether what is remembered may be used at this time.

@@ -240,13 +240,18 @@ fn parse_scopes(form: &Form<'_>) -> Result<Vec<Scope>, OAuthError> {
     };
     // Room for all of them at once, as far as so many are allowed.
     let words = (memchr_iter(b' ', text.as_bytes()).count() + 1).min(MAX_SCOPES);
-    let mut seen = HashSet::with_capacity(words);
-    let mut scopes = Vec::with_capacity(words);
+    let mut scopes: Vec<Scope> = Vec::with_capacity(words);
+    // Empty as long as the words are sorted, as most lists are that have many: then each is another one than all before.
+    let mut seen = HashSet::new();
     for word in text.split(' ') {
         if word.is_empty() {
             return Err(invalid("scope must be words with a single space between them".to_owned()));
         }
-        if seen.insert(word) {
+        let is_sorted = seen.is_empty() && scopes.last().is_none_or(|last| last.as_str() < word);
+        if !is_sorted && seen.is_empty() {
+            seen.extend(text.split(' ').take(scopes.len()));
+        }
+        if is_sorted || seen.insert(word) {
             scopes.push(Scope::parse(word).map_err(|rule| invalid(format!("each scope {rule}")))?);
         }
     }
@@ -274,13 +279,14 @@ fn parse_audiences(form: &Form<'_>) -> Result<Vec<Audience>, OAuthError> {
 /// compact JWS is base64url with dots, and a scope has neither quotes nor backslashes. A general writer would look at
 /// each character of the token, which is nearly all of the answer.
 fn success(issued: &Issued, issued_token_type: &'static str) -> Response {
-    let (token, scope) = (issued.token.expose(), words(&issued.scopes));
-    let mut body = String::with_capacity(token.len() + scope.len() + FRAME_BYTES);
+    let token = issued.token.expose();
+    let scope_bytes: usize = issued.scopes.iter().map(|scope| scope.as_str().len() + 1).sum();
+    let mut body = String::with_capacity(token.len() + scope_bytes + FRAME_BYTES);
     body.extend([r#"{"access_token":""#, token, r#"","issued_token_type":""#, issued_token_type]);
     body.extend([r#"","token_type":"Bearer","expires_in":"#, &issued.expires_in.to_string()]);
-    if !scope.is_empty() {
-        body.extend([r#","scope":""#, &scope, r#"""#]);
+    for (index, scope) in issued.scopes.iter().enumerate() {
+        body.extend([if index == 0 { r#","scope":""# } else { " " }, scope.as_str()]);
     }
-    body.push('}');
+    body.push_str(if issued.scopes.is_empty() { "}" } else { r#""}"# });
     ([(header::CONTENT_TYPE, "application/json")], NO_STORE, body).into_response()
 }

@@ -9,15 +9,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jwtlet_core::{
-    Audience, ClientIdentifier, ParticipantContext, PolicyStore, Scope, Subject,
-    claims::Claims,
+    Audience, ClientIdentifier, ParticipantContext, PolicyStore, Scope, Subject, UpstreamError,
     evaluation::Wanted,
     explain::{Explanation, Rule, Step, explain},
     mapping::{ClaimRules, MAX_AUDIENCES, MAX_SCOPES, MappingError, MappingKey},
     role::Role::Read,
     store::Freshness,
+    upstream::System,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use utoipa::{
     ToSchema,
     openapi::schema::{ObjectBuilder, Schema, Type},
@@ -83,9 +84,9 @@ struct GrantedAnswer<'a> {
     granted: bool,
     scopes: &'a [Scope],
     audiences: &'a [Audience],
-    /// The claims that the token would have.
+    /// The claims that the token would have, as they would be signed.
     #[schema(value_type = Object)]
-    claims: Claims<'a>,
+    claims: &'a RawValue,
     steps: &'a [Step],
 }
 
@@ -138,8 +139,13 @@ pub(super) async fn answer(Reader(call): Reader, body: Body) -> Result<Response,
             // These two belong to a real exchange: its own id, and what the cluster says about the caller.
             let subject = Subject { identity: key.client_identifier, uid: Some(Uuid::nil().to_string()) };
             let claims = granted.claims(profile, &key.participant_context, &subject, now, Uuid::nil());
+            let claims = claims
+                .to_json()
+                .and_then(RawValue::from_string)
+                .map_err(|cause| UpstreamError::misconfigured(System::Store, cause))?;
             let (scopes, audiences) = (&granted.grant.scopes, &granted.grant.audiences);
-            Json(GrantedAnswer { granted: true, scopes, audiences, claims, steps: &steps }).into_response()
+            Json(GrantedAnswer { granted: true, scopes, audiences, claims: &claims, steps: &steps })
+                .into_response()
         }
         Err(refusal) => {
             let answer = OAuthError::from(&refusal);
