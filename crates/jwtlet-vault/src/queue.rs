@@ -5,13 +5,13 @@
 //!
 //! - there is a lane for every message, waiting or in flight: one caller and a few are sent at once;
 //! - nothing is in flight;
-//! - enough have gathered: a third more than a lane's part of all messages, waiting and in flight;
-//! - nobody is expected who might come along: all whom the last calls have answered are back.
+//! - enough have gathered: a lane's part of all, be they waiting, in flight or expected;
+//! - nobody is expected: all whom the last two calls have answered are back.
 //!
-//! The last one is what keeps lanes from standing empty. Clients that exchange again and again come back in the groups in
-//! which they were answered; a call that leaves before its group is complete leaves some behind, who would then wait for
-//! the next answer beside a free lane, for a whole round trip when few are under way. Who goes for good is not waited for
-//! long: expected are at most as many as one call of each lane has answered.
+//! Clients that exchange again and again come back in the groups in which they were answered. A call that leaves before its
+//! group is complete leaves some behind, who would then wait for the next answer beside a free lane, for a whole round trip
+//! when few are under way; and one that does not count those who are about to come takes a lane for few of them, when all
+//! lanes are answered at the same time. Who does not come back is expected no longer than until two more calls are answered.
 //!
 //! Callers whom one batch answered may find all lanes free. The first of them leaves with those that are ready to run in
 //! the same moment ([`Queue::is_early`]): otherwise it would take a lane alone, and all others would wait for a round trip.
@@ -54,8 +54,8 @@ pub(crate) struct Queue<T> {
     found_size: Option<(usize, Instant)>,
     lanes: usize,
     items: usize,
-    /// The sizes of the calls that ended last, one for each lane.
-    ended: VecDeque<usize>,
+    /// The sizes of the two calls that ended last.
+    ended: [usize; 2],
     /// How many of their callers are not back yet.
     expected: usize,
 }
@@ -68,7 +68,7 @@ impl<T> Queue<T> {
             found_size: None,
             lanes: 0,
             items: 0,
-            ended: VecDeque::new(),
+            ended: [0; 2],
             expected: 0,
         }
     }
@@ -95,11 +95,9 @@ impl<T> Queue<T> {
     /// along. One who never has company is never early.
     pub(crate) fn is_early(&self) -> bool {
         let limits = self.limits_now();
-        let queued = self.waiting.len();
-        let total = queued + self.items;
         self.expected > 0
             && self.next_call().is_some()
-            && (total <= limits.in_flight || queued < enough(total, limits))
+            && (self.in_sight() <= limits.in_flight || self.waiting.len() < self.enough(limits))
     }
 
     /// The callers of the next call, if one is to be made now. It is under way from then on.
@@ -122,10 +120,7 @@ impl<T> Queue<T> {
     pub(crate) fn release(&mut self, items: usize) {
         self.lanes = self.lanes.saturating_sub(1);
         self.items = self.items.saturating_sub(items);
-        self.ended.push_back(items);
-        if self.ended.len() > self.limits.in_flight {
-            self.ended.pop_front();
-        }
+        self.ended = [self.ended[1], items];
         self.expected = (self.expected + items).min(self.ended.iter().sum());
     }
 
@@ -142,12 +137,21 @@ impl<T> Queue<T> {
     fn next_call(&self) -> Option<usize> {
         let limits = self.limits_now();
         let queued = self.waiting.len();
-        let total = queued + self.items;
-        let leaves = total <= limits.in_flight
+        let leaves = self.in_sight() <= limits.in_flight
             || self.lanes == 0
-            || queued >= enough(total, limits)
-            || self.expected == 0;
+            || self.expected == 0
+            || queued >= self.enough(limits);
         (queued > 0 && self.lanes < limits.in_flight && leaves).then_some(queued.min(limits.batch))
+    }
+
+    /// How many messages wait and are in flight.
+    fn in_sight(&self) -> usize {
+        self.waiting.len() + self.items
+    }
+
+    /// How many are enough for a call to leave.
+    fn enough(&self, limits: Limits) -> usize {
+        (self.in_sight() + self.expected).div_ceil(limits.in_flight).min(limits.batch)
     }
 
     fn limits_now(&self) -> Limits {
@@ -173,11 +177,6 @@ impl<T> Queue<T> {
             self.waiting.push_front(caller);
         }
     }
-}
-
-/// How many are enough for a call to leave, when so many messages are waiting and in flight.
-fn enough(total: usize, limits: Limits) -> usize {
-    (4 * total).div_ceil(3 * limits.in_flight).min(limits.batch)
 }
 
 #[cfg(test)]
@@ -214,9 +213,9 @@ mod tests {
 
     #[test]
     fn under_load_a_call_waits_for_enough_or_for_all_who_are_expected() {
-        assert_eq!(next(20, 3, 43, 1), None);
-        assert_eq!(next(20, 3, 44, 0), Some(20));
-        assert_eq!(next(21, 3, 42, 1), Some(21));
+        assert_eq!(next(15, 3, 40, 9), None);
+        assert_eq!(next(16, 3, 40, 8), Some(16));
+        assert_eq!(next(15, 3, 40, 0), Some(15));
         assert_eq!(next(59, 3, 4, 1), Some(59));
         assert_eq!(next(2, 1, 4, 2), Some(2));
         assert_eq!(next(1, 1, 4, 2), None);
@@ -239,14 +238,12 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_come_back_is_expected_until_each_lane_has_answered_once_more() {
+    fn who_does_not_come_back_is_expected_until_two_more_calls_are_answered() {
         let mut queue = queue(0);
-        queue.release(100);
-        for _ in 0..4 {
-            assert!(queue.expected >= 100);
-            queue.release(2);
+        for (answered, expected) in [(100, 100), (2, 102), (2, 4), (2, 4)] {
+            queue.release(answered);
+            assert_eq!(queue.expected, expected);
         }
-        assert_eq!(queue.expected, 8);
     }
 
     #[test]
