@@ -92,10 +92,12 @@ impl<T> Queue<T> {
     }
 
     /// Whether a call is to be made now although not enough have gathered and others are expected, who may be ready to come
-    /// along. One who never has company is never early.
+    /// along. One who never has company is never early; nor is anybody where there is one lane only, because others gather
+    /// while the first has it.
     pub(crate) fn is_early(&self) -> bool {
         let limits = self.limits_now();
         self.expected > 0
+            && limits.in_flight > 1
             && self.next_call().is_some()
             && (self.in_sight() <= limits.in_flight || self.waiting.len() < self.enough(limits))
     }
