@@ -34,6 +34,8 @@ const SAMPLE_EVERY: u64 = 499;
 const SAMPLES: usize = 200;
 /// The longest latency that the histogram tells apart, in microseconds.
 const HIGHEST_US: u64 = 60_000_000;
+/// How many connections of an open loop send at the same time.
+const TOGETHER: u32 = 4;
 /// How long the last answers may take after the end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -164,13 +166,15 @@ impl Shared {
 }
 
 impl Schedule {
-    /// Connections take turns, so that the whole load is even.
+    /// Connections take turns, so that the whole load is even; [`TOGETHER`] at a time, because being woken for each request
+    /// would cost the load more CPU than the server has for it.
     fn new(started: Instant, index: usize, connections: usize, per_second: f64) -> Result<Self, BenchError> {
         let (index, connections) =
             (u32::try_from(index).unwrap_or(u32::MAX), u32::try_from(connections).unwrap_or(u32::MAX));
         let every = Duration::try_from_secs_f64(f64::from(connections) / per_second)
             .map_err(|_| BenchError::Nothing)?;
-        let due = started + every.mul_f64(f64::from(index) / f64::from(connections.max(1)));
+        let turn = index / TOGETHER * TOGETHER;
+        let due = started + every.mul_f64(f64::from(turn) / f64::from(connections.max(1)));
         Ok(Self { due, every })
     }
 
@@ -263,14 +267,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn connections_are_due_in_turn_and_what_is_late_stays_due() {
+    async fn connections_are_due_in_turn_four_at_a_time_and_what_is_late_stays_due() {
         let started = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
         let due = async |index| {
-            let mut schedule = Schedule::new(started, index, 4, 1000.0).unwrap();
+            let mut schedule = Schedule::new(started, index, 8, 1000.0).unwrap();
             let first = schedule.next().await - started;
             (first, schedule.next().await - started)
         };
-        assert_eq!(due(0).await, (Duration::ZERO, Duration::from_millis(4)));
-        assert_eq!(due(3).await, (Duration::from_millis(3), Duration::from_millis(7)));
+        let millis = Duration::from_millis;
+        assert_eq!(due(0).await, (millis(0), millis(8)));
+        assert_eq!(due(3).await, (millis(0), millis(8)));
+        assert_eq!(due(4).await, (millis(4), millis(12)));
     }
 }
