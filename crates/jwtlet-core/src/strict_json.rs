@@ -2,6 +2,9 @@
 //!
 //! Parsers differ on `{"sub":"a","sub":"b"}`; a token that two systems read differently must not be believed by
 //! either (RFC 8725 §3.3, §3.7). `serde_json::Value` keeps the last one silently, hence this reader.
+//!
+//! It also refuses names with which the library means something of its own: `Value` reads the text behind such a name
+//! as JSON, by rules that are none of these.
 
 use std::{collections::HashSet, fmt};
 
@@ -12,6 +15,9 @@ use serde::{
 use serde_json::{Map, Value};
 
 const MAX_DEPTH: usize = 32;
+
+/// How the names begin that `serde_json` and its features keep for themselves.
+const RESERVED: &str = "$serde_json::private::";
 
 /// Reads one JSON value from UTF-8 bytes.
 ///
@@ -79,7 +85,7 @@ impl<'de, F: FnMut(&str, Option<usize>, Value) -> Result<(), E>, E> Visitor<'de>
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         let mut seen = HashSet::new();
-        while let Some(name) = map.next_key::<String>()? {
+        while let Some(name) = next_name(&mut map)? {
             if self.lists.contains(&name.as_str()) {
                 let receive = |position, item| (self.receive)(&name, Some(position), item);
                 map.next_value_seed(List { receive, stopped: &mut *self.stopped })?;
@@ -192,6 +198,16 @@ impl<'de, F: FnMut(Option<usize>, Value) -> Result<(), E>, E> Visitor<'de> for I
     }
 }
 
+/// The name of the next member, unless it is reserved.
+fn next_name<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<String>, A::Error> {
+    match map.next_key::<String>()? {
+        Some(name) if name.starts_with(RESERVED) => {
+            Err(A::Error::custom(format_args!("member `{name}` has a reserved name")))
+        }
+        name => Ok(name),
+    }
+}
+
 struct Strict {
     depth: usize,
 }
@@ -260,7 +276,7 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let depth = self.inner()?;
         let mut members = Map::new();
-        while let Some(name) = map.next_key::<String>()? {
+        while let Some(name) = next_name(&mut map)? {
             if members.contains_key(&name) {
                 return Err(A::Error::custom(format_args!("member `{name}` appears twice")));
             }
@@ -333,6 +349,20 @@ mod tests {
         }
         let nested = |depth: usize| format!(r#"{{"list":[{}{}]}}"#, "[".repeat(depth), "]".repeat(depth));
         assert!(read(&nested(32)).is_ok() && read(&nested(33)).is_err());
+    }
+
+    #[test]
+    fn names_that_the_library_keeps_for_itself_are_refused_at_any_depth() {
+        let member = r#"{"$serde_json::private::RawValue":"[1]"}"#;
+        for text in [member.to_owned(), format!(r#"{{"a":[{member}]}}"#), format!("[{member}]")] {
+            let error = from_slice(text.as_bytes()).unwrap_err().to_string();
+            assert!(
+                error.starts_with("member `$serde_json::private::RawValue` has a reserved name"),
+                "{error}"
+            );
+            assert!(each_item(text.as_bytes(), |_, _| Ok::<_, ()>(())).is_err());
+            assert!(each_member(text.as_bytes(), &["a"], |_, _, _| Ok::<_, ()>(())).is_err());
+        }
     }
 
     #[test]
