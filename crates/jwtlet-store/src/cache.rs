@@ -30,6 +30,7 @@ pub(crate) struct Generation(u64);
 /// Remembered policies, at most so many bytes of them.
 #[derive(Debug)]
 pub(crate) struct PolicyCache {
+    max_bytes: u64,
     entries: Cache<MappingKey, Arc<Policy>>,
     generation: Mutex<Generation>,
     started: Instant,
@@ -47,6 +48,7 @@ impl PolicyCache {
             .weigher(|key, policy: &Arc<Policy>| u32::try_from(weight(key, policy)).unwrap_or(u32::MAX))
             .build();
         Self {
+            max_bytes,
             entries,
             generation: Mutex::default(),
             started: Instant::now(),
@@ -70,6 +72,11 @@ impl PolicyCache {
         }
         let policy = self.entries.get(key)?;
         policy.has_all(requested).then_some(policy)
+    }
+
+    /// Whether what is read at this time may be remembered.
+    pub(crate) fn remembers(&self, now: Instant) -> bool {
+        self.max_bytes > 0 && self.is_trusted(now)
     }
 
     /// Whether what is remembered may be used at this time.
@@ -142,8 +149,8 @@ impl PolicyCache {
     }
 }
 
-/// How many bytes an entry takes, roughly. Scope mappings that several entries share are counted in each, so the true
-/// figure is below.
+/// How many bytes an entry takes, roughly. Scope mappings that several entries share are counted in each, and so is what
+/// the policy remembers of them, as if all of their claims had been asked for: so the true figure is below.
 fn weight(key: &MappingKey, policy: &Policy) -> usize {
     const ENTRY: usize = 512;
     let names = key.client_identifier.as_str().len() + key.participant_context.as_str().len();
@@ -153,7 +160,8 @@ fn weight(key: &MappingKey, policy: &Policy) -> usize {
 
 fn mapping_weight(mapping: &ResourceMapping) -> usize {
     const STRING: usize = 40;
-    let scopes: usize = mapping.scopes().iter().map(|scope| STRING + scope.as_str().len()).sum();
+    // Once as granted and once as asked for.
+    let scopes: usize = mapping.scopes().iter().map(|scope| 2 * (STRING + scope.as_str().len())).sum();
     let audiences: usize = mapping.audiences().iter().map(|audience| STRING + audience.as_str().len()).sum();
     scopes + audiences + mapping.description().map_or(0, str::len)
 }
@@ -162,8 +170,9 @@ fn scope_weight(mapping: &ScopeMapping) -> usize {
     const RECORD: usize = 128;
     const CLAIM: usize = 96;
     let claims: usize =
-        mapping.claims().iter().map(|(claim, value)| CLAIM + claim.len() + value_weight(value)).sum();
-    RECORD + mapping.scope().as_str().len() + claims
+        mapping.claims().iter().map(|(claim, value)| CLAIM + 2 * claim.len() + value_weight(value)).sum();
+    let written = serde_json::to_string(mapping.claims()).map_or(0, |json| json.len());
+    RECORD + mapping.scope().as_str().len() + claims + written
 }
 
 fn value_weight(value: &serde_json::Value) -> usize {

@@ -15,7 +15,7 @@ use jwtlet_core::{
     store::{Freshness, Lookup, MappingFilter, Page, ScopeFilter, Stored},
 };
 use jwtlet_upstream::Calls;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::Instrument;
 
 use crate::{
@@ -24,12 +24,16 @@ use crate::{
     error::StoreError,
     health::StoreHealth,
     plan::Plan,
+    readings::Readings,
     state::{PolicySize, StoreState},
 };
 
 /// How often the records are counted, and how soon again while that does not succeed.
 const MEASURED_EVERY: Duration = Duration::from_mins(1);
 const FIRST_MEASURED_WITHIN: Duration = Duration::from_secs(1);
+
+/// How long somebody waits for a read that another one has begun.
+const SHARED_WITHIN: Duration = Duration::from_secs(1);
 
 /// How often a transaction that lost against another one is made, in all.
 pub(crate) const ATTEMPTS: u32 = 3;
@@ -39,6 +43,7 @@ pub(crate) const ATTEMPTS: u32 = 3;
 pub(crate) struct Engine<D> {
     database: D,
     cache: PolicyCache,
+    readings: Readings,
     health: StoreHealth,
     size: ArcSwapOption<PolicySize>,
 }
@@ -76,6 +81,7 @@ impl<D: Database> Engine<D> {
         Self {
             database,
             cache: PolicyCache::new(cache_bytes),
+            readings: Readings::default(),
             health: StoreHealth::default(),
             size: ArcSwapOption::empty(),
         }
@@ -129,13 +135,40 @@ impl<D: Database> Engine<D> {
         requested: &[Scope],
         freshness: Freshness,
     ) -> Result<Lookup, StoreError> {
-        if freshness == Freshness::Recent
-            && let Some(policy) = self.cache.get(key, requested, Instant::now())
-        {
-            return Ok(Lookup { policy: Some(policy), freshness: Freshness::Recent });
+        let is_current = freshness == Freshness::Current;
+        if !is_current && let Some(lookup) = self.remembered_policy(key, requested) {
+            return Ok(lookup);
         }
         // A query is a large future, and not a part of those that find their policy remembered.
-        Box::pin(self.current_policy(key)).await
+        Box::pin(async move {
+            if is_current { self.current_policy(key).await } else { self.recent_policy(key, requested).await }
+        })
+        .await
+    }
+
+    fn remembered_policy(&self, key: &MappingKey, requested: &[Scope]) -> Option<Lookup> {
+        let policy = self.cache.get(key, requested, Instant::now())?;
+        Some(Lookup { policy: Some(policy), freshness: Freshness::Recent })
+    }
+
+    /// The policy from the database, unless somebody else reads it just now and it is remembered after that.
+    async fn recent_policy(&self, key: &MappingKey, requested: &[Scope]) -> Result<Lookup, StoreError> {
+        if !self.cache.remembers(Instant::now()) {
+            return self.current_policy(key).await;
+        }
+        let _reading = match self.readings.begin(key) {
+            Ok(reading) => Some(reading),
+            Err(other) => {
+                // Whoever has waited so long is better off with a read of its own.
+                let _ = timeout(SHARED_WITHIN, other).await;
+                if let Some(lookup) = self.remembered_policy(key, requested) {
+                    return Ok(lookup);
+                }
+                // Not another time: what is not remembered now may never be.
+                None
+            }
+        };
+        self.current_policy(key).await
     }
 
     async fn current_policy(&self, key: &MappingKey) -> Result<Lookup, StoreError> {

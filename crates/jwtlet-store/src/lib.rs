@@ -14,6 +14,7 @@ mod error;
 mod health;
 mod plan;
 mod postgres;
+mod readings;
 mod rows;
 mod sqlite;
 mod state;

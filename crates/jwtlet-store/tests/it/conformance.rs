@@ -41,6 +41,7 @@ on_each_database! {
         an_exchange_reads_the_mapping_and_the_claims_of_all_granted_scopes,
         names_are_compared_byte_by_byte,
         what_was_read_is_remembered,
+        those_who_want_a_policy_at_the_same_time_share_a_read,
         a_current_read_asks_the_database,
         absence_is_never_remembered,
         a_scope_mapping_that_is_missing_is_looked_for_again,

@@ -3,13 +3,15 @@
 use jwtlet_core::{
     PolicyStore,
     change::{Change, Precondition},
-    store::Freshness,
+    mapping::MappingKey,
+    store::{Freshness, Lookup},
 };
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::fixture::{Fixture, client, create, delete, key, mapping, replace, scope, scope_mapping};
 
-fn claims(lookup: &jwtlet_core::store::Lookup) -> Vec<(&str, Value)> {
+fn claims(lookup: &Lookup) -> Vec<(&str, Value)> {
     let scopes = lookup.policy.as_ref().unwrap().scopes();
     scopes.iter().map(|mapping| (mapping.scope().as_str(), json!(mapping.claims()))).collect()
 }
@@ -40,6 +42,27 @@ pub(crate) async fn what_was_read_is_remembered(fixture: Fixture) {
     assert_eq!(first.freshness, Freshness::Current);
     let second = fixture.remembered("a", "t", &["read"]).await;
     assert_eq!(second.policy, first.policy);
+}
+
+async fn fifty_at_once(fixture: &Fixture, key: MappingKey) -> Vec<Lookup> {
+    let mut lookups = JoinSet::new();
+    for _ in 0..50 {
+        let (store, key) = (fixture.store.clone(), key.clone());
+        lookups.spawn(async move { store.policy(&key, &[], Freshness::Recent).await.unwrap() });
+    }
+    lookups.join_all().await
+}
+
+pub(crate) async fn those_who_want_a_policy_at_the_same_time_share_a_read(fixture: Fixture) {
+    fixture.created(&[("a", "t", &["read"]), ("b", "t", &["read"])]).await;
+    fixture.remembered("a", "t", &[]).await;
+    let before = fixture.store.calls().count();
+    let lookups = fifty_at_once(&fixture, key("b", "t")).await;
+    // What runs in the background reads now and then too.
+    assert!((1..10).contains(&(fixture.store.calls().count() - before)));
+    assert!(lookups.iter().all(|lookup| lookup.policy == lookups[0].policy && lookup.policy.is_some()));
+    let absent = fifty_at_once(&fixture, key("c", "t")).await;
+    assert!(absent.iter().all(|lookup| lookup.policy.is_none() && lookup.freshness == Freshness::Current));
 }
 
 pub(crate) async fn a_current_read_asks_the_database(fixture: Fixture) {
