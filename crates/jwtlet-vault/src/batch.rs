@@ -53,7 +53,7 @@ impl Lanes {
             if !batch.is_empty() {
                 self.transit.session.calls().retried();
                 if let Some(lane) = lane {
-                    lane.resume();
+                    lane.resume(batch.len());
                 }
             }
             attempts.another();

@@ -8,7 +8,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -161,8 +161,11 @@ impl Lanes {
             // The lock is released before the task is made.
             let Some(mut batch) = self.queue().take() else { return any };
             self.batch_sizes.observe(batch.len().try_into().unwrap_or(u64::MAX));
-            let lane =
-                Lane { lanes: Arc::clone(self), items: batch.len(), is_under_way: AtomicBool::new(true) };
+            let lane = Lane {
+                lanes: Arc::clone(self),
+                items: batch.len().into(),
+                is_under_way: AtomicBool::new(true),
+            };
             let span = span_of(&mut batch);
             tokio::spawn(lane.run(batch).instrument(span));
             any = true;
@@ -206,7 +209,7 @@ fn span_of(batch: &mut [Waiting]) -> Span {
 /// the signatures are verified and handed out; and in any case when this is dropped.
 pub(crate) struct Lane {
     lanes: Arc<Lanes>,
-    items: usize,
+    items: AtomicUsize,
     is_under_way: AtomicBool,
 }
 
@@ -214,6 +217,7 @@ impl Lane {
     async fn run(self, batch: Vec<Waiting>) {
         let lanes = Arc::clone(&self.lanes);
         if let Some(unsigned) = lanes.serve(batch, &self).await {
+            self.leave();
             let mut queue = lanes.queue();
             if queue.make_single() {
                 warn!("this Vault does not sign in batches; from now on each signature is a call of its own");
@@ -233,16 +237,17 @@ impl Lane {
         }
     }
 
-    /// Takes its place again, for a call that is repeated although it was answered.
-    pub(crate) fn resume(&self) {
+    /// Takes its place again, for a call that is repeated for so many although it was answered.
+    pub(crate) fn resume(&self, items: usize) {
         if !self.is_under_way.swap(true, Ordering::Relaxed) {
-            self.lanes.queue().resume(self.items);
+            self.items.store(items, Ordering::Relaxed);
+            self.lanes.queue().resume(items);
         }
     }
 
     fn leave(&self) {
         if self.is_under_way.swap(false, Ordering::Relaxed) {
-            self.lanes.queue().release(self.items);
+            self.lanes.queue().release(self.items.load(Ordering::Relaxed));
         }
     }
 }

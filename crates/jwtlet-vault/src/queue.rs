@@ -1,20 +1,25 @@
 //! Who waits for a signature, and when a call is made for whom.
 //!
 //! The rule is looked at with each arrival and each answer, so there is no timer and an idle signer never waits. A call
-//! takes all who wait. It leaves when a lane is free and one of these holds:
+//! takes all who wait, as many as a batch may have. It leaves when a lane is free and one of these holds:
 //!
 //! - there is a lane for every message, waiting or in flight: one caller and a few are sent at once;
 //! - nothing is in flight;
 //! - enough have gathered: a lane's part of all, be they waiting, in flight or expected;
-//! - nobody is expected: all whom the last two calls have answered are back.
+//! - nobody is expected: as many have come as the last two calls have answered.
 //!
-//! Clients that exchange again and again come back in the groups in which they were answered. A call that leaves before its
-//! group is complete leaves some behind, who would then wait for the next answer beside a free lane, for a whole round trip
-//! when few are under way; and one that does not count those who are about to come takes a lane for few of them, when all
-//! lanes are answered at the same time. Who does not come back is expected no longer than until two more calls are answered.
+//! Clients that exchange again and again come back in the groups in which they were answered. A call that leaves before
+//! its group is complete leaves some behind, who would then wait for the next answer beside a free lane, for a whole round
+//! trip when few are under way; and one that does not count those who are about to come takes a lane for few of them, when
+//! all lanes are answered at the same time.
+//!
+//! Who does not come back must not be waited for long. Callers have no names here, so it shows in numbers only: who was
+//! missing all the while that some calls were answered is not expected any more, and nobody is when the last answer is
+//! longer ago than a client needs to come back, be it that a call hangs in its lane.
 //!
 //! Callers whom one batch answered may find all lanes free. The first of them leaves with those that are ready to run in
-//! the same moment ([`Queue::is_early`]): otherwise it would take a lane alone, and all others would wait for a round trip.
+//! the same moment ([`Queue::is_early`]): otherwise it and the next few would each take a lane alone, and all others would
+//! wait for a round trip.
 //!
 //! `docs/performance.md` has what other rules cost, measured and computed.
 
@@ -32,6 +37,13 @@ const SINGLE_CALLS: usize = 64;
 /// How long batches are kept to a size that the server has shown. Then larger ones are tried again: what refused them may
 /// have been changed, or have been a proxy that is gone.
 const FOUND_SIZE_STAYS: Duration = Duration::from_mins(10);
+
+/// After so many answers, those who were missing all the while are not expected any more. Fewer would take clients for gone
+/// that are slow because the CPU is busy.
+const MISSED_ANSWERS: u32 = 8;
+
+/// How long after the last answer anybody is expected to come back.
+const RETURNS_WITHIN: Duration = Duration::from_millis(20);
 
 /// How large and how many calls may be.
 #[derive(Debug, Clone, Copy)]
@@ -54,10 +66,8 @@ pub(crate) struct Queue<T> {
     found_size: Option<(usize, Instant)>,
     lanes: usize,
     items: usize,
-    /// The sizes of the two calls that ended last.
-    ended: [usize; 2],
-    /// How many of their callers are not back yet.
-    expected: usize,
+    /// What is known of those who may come back.
+    returns: Returns,
 }
 
 impl<T> Queue<T> {
@@ -68,8 +78,7 @@ impl<T> Queue<T> {
             found_size: None,
             lanes: 0,
             items: 0,
-            ended: [0; 2],
-            expected: 0,
+            returns: Returns::default(),
         }
     }
 
@@ -82,7 +91,7 @@ impl<T> Queue<T> {
             }
         }
         self.waiting.push_back(caller);
-        self.expected = self.expected.saturating_sub(1);
+        self.returns.came(1);
         Ok(())
     }
 
@@ -91,13 +100,13 @@ impl<T> Queue<T> {
         (self.waiting.len(), self.lanes)
     }
 
-    /// Whether a call is to be made now although not enough have gathered and others are expected, who may be ready to come
-    /// along. One who never has company is never early; nor is anybody where there is one lane only, because others gather
-    /// while the first has it.
+    /// Whether a call is to be made now although others are expected, who may be ready to come along. One who never has
+    /// company is never early; nor is anybody where there is one lane only, because others gather while the first has it.
     pub(crate) fn is_early(&self) -> bool {
         let limits = self.limits_now();
-        self.expected > 0
+        self.returns.expected > 0
             && limits.in_flight > 1
+            && limits.batch > 1
             && self.next_call().is_some()
             && (self.in_sight() <= limits.in_flight || self.waiting.len() < self.enough(limits))
     }
@@ -115,15 +124,14 @@ impl<T> Queue<T> {
     pub(crate) fn resume(&mut self, items: usize) {
         self.lanes += 1;
         self.items += items;
-        self.expected = self.expected.saturating_sub(items);
+        self.returns.came(items);
     }
 
     /// A call for so many is answered, or has ended in another way.
     pub(crate) fn release(&mut self, items: usize) {
         self.lanes = self.lanes.saturating_sub(1);
         self.items = self.items.saturating_sub(items);
-        self.ended = [self.ended[1], items];
-        self.expected = (self.expected + items).min(self.ended.iter().sum());
+        self.returns.answered(items);
     }
 
     /// Makes batches no larger than this for a while. Tells whether that is news.
@@ -141,7 +149,7 @@ impl<T> Queue<T> {
         let queued = self.waiting.len();
         let leaves = self.in_sight() <= limits.in_flight
             || self.lanes == 0
-            || self.expected == 0
+            || self.returns.expected == 0
             || queued >= self.enough(limits);
         (queued > 0 && self.lanes < limits.in_flight && leaves).then_some(queued.min(limits.batch))
     }
@@ -153,7 +161,7 @@ impl<T> Queue<T> {
 
     /// How many are enough for a call to leave.
     fn enough(&self, limits: Limits) -> usize {
-        (self.in_sight() + self.expected).div_ceil(limits.in_flight).min(limits.batch)
+        (self.in_sight() + self.returns.expected).div_ceil(limits.in_flight).min(limits.batch)
     }
 
     fn limits_now(&self) -> Limits {
@@ -174,10 +182,52 @@ impl<T> Queue<T> {
 
     /// Lets callers wait again, before all others.
     pub(crate) fn put_back(&mut self, callers: Vec<T>) {
-        self.expected = self.expected.saturating_sub(callers.len());
+        self.returns.came(callers.len());
         for caller in callers.into_iter().rev() {
             self.waiting.push_front(caller);
         }
+    }
+}
+
+/// Callers who were answered and may come back.
+#[derive(Debug, Default)]
+struct Returns {
+    expected: usize,
+    /// The fewest who were expected since those who do not come back were last given up.
+    fewest: usize,
+    /// How many calls were answered since then.
+    answers: u32,
+    /// The size of the last of them.
+    last: usize,
+    answered_at: Option<Instant>,
+}
+
+impl Returns {
+    /// So many have come, whoever they are.
+    fn came(&mut self, callers: usize) {
+        if self.expected == 0 {
+            return;
+        }
+        let is_over = self.answered_at.is_none_or(|at| at.elapsed() > RETURNS_WITHIN);
+        self.expected = if is_over { 0 } else { self.expected.saturating_sub(callers) };
+        self.fewest = self.fewest.min(self.expected);
+    }
+
+    /// A call for so many has ended.
+    fn answered(&mut self, callers: usize) {
+        let mut missing = self.expected.min(self.last);
+        self.answers += 1;
+        let gives_up = self.answers == MISSED_ANSWERS;
+        if gives_up {
+            missing = missing.saturating_sub(self.fewest);
+            self.answers = 0;
+        }
+        self.expected = missing + callers;
+        if gives_up {
+            self.fewest = self.expected;
+        }
+        self.last = callers;
+        self.answered_at = Some(Instant::now());
     }
 }
 
@@ -195,7 +245,9 @@ mod tests {
 
     /// The size of the next call with so many waiting, so many calls under way for so many messages, and so many expected.
     fn next(waiting: usize, lanes: usize, items: usize, expected: usize) -> Option<usize> {
-        Queue { lanes, items, expected, ..queue(waiting) }.next_call()
+        let mut queue = Queue { lanes, items, ..queue(waiting) };
+        queue.returns.expected = expected;
+        queue.next_call()
     }
 
     #[test]
@@ -240,12 +292,47 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_come_back_is_expected_until_two_more_calls_are_answered() {
+    fn no_more_are_expected_than_two_calls_have_answered() {
         let mut queue = queue(0);
         for (answered, expected) in [(100, 100), (2, 102), (2, 4), (2, 4)] {
             queue.release(answered);
-            assert_eq!(queue.expected, expected);
+            assert_eq!(queue.returns.expected, expected);
         }
+    }
+
+    #[test]
+    fn who_does_not_come_back_is_given_up_after_some_answers() {
+        let mut queue = queue(0);
+        queue.release(4);
+        queue.release(4);
+        for _ in 0..2 * MISSED_ANSWERS {
+            (0..4).for_each(|caller| queue.push(caller, |_| false).unwrap());
+            queue.take().unwrap();
+            queue.release(4);
+        }
+        assert_eq!(queue.returns.expected, 4);
+    }
+
+    #[test]
+    fn nobody_is_waited_for_long_after_the_last_answer() {
+        let mut queue = queue(9);
+        queue.take();
+        queue.release(100);
+        queue.resume(4);
+        queue.put_back((0..5).collect());
+        assert_eq!(queue.take(), None);
+        queue.returns.answered_at = Instant::now().checked_sub(2 * RETURNS_WITHIN);
+        queue.push(5, |_| false).unwrap();
+        assert_eq!(queue.take().map(|batch| batch.len()), Some(6));
+    }
+
+    #[test]
+    fn nobody_lets_others_in_whom_no_call_could_take_along() {
+        let mut queue = Queue::new(Limits { batch: 1, in_flight: 64 });
+        queue.release(1);
+        queue.release(1);
+        queue.push(0, |_| false).unwrap();
+        assert!(queue.next_call().is_some() && !queue.is_early());
     }
 
     #[test]
