@@ -166,8 +166,8 @@ impl Shared {
 }
 
 impl Schedule {
-    /// Connections take turns, so that the whole load is even; [`TOGETHER`] at a time, because being woken for each request
-    /// would cost the load more CPU than the server has for it.
+    /// Connections take turns, so that the whole load is even; [`TOGETHER`] at a time, because being woken for each
+    /// request would make the load half as costly again.
     fn new(started: Instant, index: usize, connections: usize, per_second: f64) -> Result<Self, BenchError> {
         let (index, connections) =
             (u32::try_from(index).unwrap_or(u32::MAX), u32::try_from(connections).unwrap_or(u32::MAX));

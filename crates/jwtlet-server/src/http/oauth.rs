@@ -241,7 +241,7 @@ fn parse_scopes(form: &Form<'_>) -> Result<Vec<Scope>, OAuthError> {
     // Room for all of them at once, as far as so many are allowed.
     let words = (memchr_iter(b' ', text.as_bytes()).count() + 1).min(MAX_SCOPES);
     let mut scopes: Vec<Scope> = Vec::with_capacity(words);
-    // Empty as long as the words are sorted, as most lists are that have many: then each is another one than all before.
+    // Empty as long as the words are sorted, as most lists are that have many: then each differs from all before.
     let mut seen = HashSet::new();
     for word in text.split(' ') {
         if word.is_empty() {
@@ -289,4 +289,24 @@ fn success(issued: &Issued, issued_token_type: &'static str) -> Response {
     }
     body.push_str(if issued.scopes.is_empty() { "}" } else { r#""}"# });
     ([(header::CONTENT_TYPE, "application/json")], NO_STORE, body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_scope_counts_once_in_the_order_of_the_request() {
+        for (scope, expected) in [
+            ("a", "a"),
+            ("a b c", "a b c"),
+            ("a c b c b a d", "a c b d"),
+            ("b a a b", "b a"),
+            ("a a b", "a b"),
+        ] {
+            let body = format!("scope={}", scope.replace(' ', "+"));
+            let scopes = parse_scopes(&Form::read(body.as_bytes()).unwrap()).unwrap();
+            assert_eq!(words(&scopes), expected);
+        }
+    }
 }

@@ -84,7 +84,7 @@ struct GrantedAnswer<'a> {
     granted: bool,
     scopes: &'a [Scope],
     audiences: &'a [Audience],
-    /// The claims that the token would have, as they would be signed.
+    /// The claims that the token would have; `jti` and `act.k8s_uid` are zeros.
     #[schema(value_type = Object)]
     claims: &'a RawValue,
     steps: &'a [Step],
