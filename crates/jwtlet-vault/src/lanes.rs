@@ -30,7 +30,7 @@ use crate::{
     VaultSettings,
     error::VaultError,
     outcomes::Outcomes,
-    queue::{Limits, MOST_WAITING, Queue},
+    queue::{LONGEST_COMPANY, Limits, MOST_WAITING, Queue},
     settings::LARGEST_BATCH,
     transit::Transit,
 };
@@ -125,7 +125,7 @@ impl Lanes {
             return Err(self.outcomes.not_ready().into());
         }
         let deadline = Instant::now() + self.patience;
-        let (reply, outcome) = oneshot::channel();
+        let (reply, mut outcome) = oneshot::channel();
         let link = Link::to_current();
         let waiting = Waiting { payload: payload.to_vec(), now, deadline, link, reply };
         if self.enter(waiting)? {
@@ -133,7 +133,12 @@ impl Lanes {
             yield_now().await;
         }
         self.dispatch();
-        match timeout_at(deadline, outcome).await {
+        let mut waited = timeout_at(deadline.min(Instant::now() + LONGEST_COMPANY), &mut outcome).await;
+        if waited.is_err() {
+            self.dispatch();
+            waited = timeout_at(deadline, outcome).await;
+        }
+        match waited {
             Ok(Ok(outcome)) => outcome,
             // The task is gone, with the runtime that it was in.
             Ok(Err(_)) if Instant::now() < deadline => Err(VaultError::Lost.into()),

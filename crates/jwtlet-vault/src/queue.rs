@@ -1,12 +1,13 @@
 //! Who waits for a signature, and when a call is made for whom.
 //!
-//! The rule is looked at with each arrival and each answer, so there is no timer and an idle signer never waits. A call
-//! takes all who wait, as many as a batch may have. It leaves when a lane is free and one of these holds:
+//! The rule is looked at with each arrival and each answer, so an idle signer never waits. A call takes all who wait, as
+//! many as a batch may have. It leaves when a lane is free and one of these holds:
 //!
 //! - there is a lane for every message, waiting or in flight: one caller and a few are sent at once;
 //! - nothing is in flight;
 //! - enough have gathered: a lane's part of all, be they waiting, in flight or expected;
-//! - nobody is expected: as many have come as the last two calls have answered.
+//! - nobody is expected: as many have come as the last two calls have answered;
+//! - somebody has waited for [`LONGEST_COMPANY`], which only happens when calls hang.
 //!
 //! Clients that exchange again and again come back in the groups in which they were answered. A call that leaves before
 //! its group is complete leaves some behind, who would then wait for the next answer beside a free lane, for a whole round
@@ -14,8 +15,7 @@
 //! all lanes are answered at the same time.
 //!
 //! Who does not come back must not be waited for long. Callers have no names here, so it shows in numbers only: who was
-//! missing all the while that some calls were answered is not expected any more, and nobody is when the last answer is
-//! longer ago than a client needs to come back, be it that a call hangs in its lane.
+//! missing all the while that some calls were answered is not expected any more.
 //!
 //! Callers whom one batch answered may find all lanes free. The first of them leaves with those that are ready to run in
 //! the same moment ([`Queue::is_early`]): otherwise it and the next few would each take a lane alone, and all others would
@@ -38,12 +38,12 @@ const SINGLE_CALLS: usize = 64;
 /// have been changed, or have been a proxy that is gone.
 const FOUND_SIZE_STAYS: Duration = Duration::from_mins(10);
 
-/// After so many answers, those who were missing all the while are not expected any more. Fewer would take clients for gone
-/// that are slow because the CPU is busy.
+/// After so many answers, those who were missing all the while are not expected any more. Fewer would take clients for
+/// gone that are slow because the CPU is busy.
 const MISSED_ANSWERS: u32 = 8;
 
-/// How long after the last answer anybody is expected to come back.
-const RETURNS_WITHIN: Duration = Duration::from_millis(20);
+/// How long somebody waits beside a free lane at most. Whoever waits so long has the rule looked at once more.
+pub(crate) const LONGEST_COMPANY: Duration = Duration::from_millis(100);
 
 /// How large and how many calls may be.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +60,8 @@ impl Limits {
 /// Callers in order of arrival, and a count of what is under way.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
-    waiting: VecDeque<T>,
+    /// With the time of arrival.
+    waiting: VecDeque<(Instant, T)>,
     limits: Limits,
     /// What the server takes, and until when that is respected.
     found_size: Option<(usize, Instant)>,
@@ -85,12 +86,12 @@ impl<T> Queue<T> {
     /// Lets a caller wait, unless too many do. Those who are gone do not count.
     pub(crate) fn push(&mut self, caller: T, is_gone: impl Fn(&T) -> bool) -> Result<(), T> {
         if self.waiting.len() >= MOST_WAITING {
-            self.waiting.retain(|caller| !is_gone(caller));
+            self.waiting.retain(|(_, caller)| !is_gone(caller));
             if self.waiting.len() >= MOST_WAITING {
                 return Err(caller);
             }
         }
-        self.waiting.push_back(caller);
+        self.waiting.push_back((Instant::now(), caller));
         self.returns.came(1);
         Ok(())
     }
@@ -114,7 +115,7 @@ impl<T> Queue<T> {
     /// The callers of the next call, if one is to be made now. It is under way from then on.
     pub(crate) fn take(&mut self) -> Option<Vec<T>> {
         let size = self.next_call()?;
-        let batch: Vec<T> = self.waiting.drain(..size).collect();
+        let batch: Vec<T> = self.waiting.drain(..size).map(|(_, caller)| caller).collect();
         self.lanes += 1;
         self.items += batch.len();
         Some(batch)
@@ -150,7 +151,8 @@ impl<T> Queue<T> {
         let leaves = self.in_sight() <= limits.in_flight
             || self.lanes == 0
             || self.returns.expected == 0
-            || queued >= self.enough(limits);
+            || queued >= self.enough(limits)
+            || self.waiting.front().is_some_and(|(since, _)| since.elapsed() >= LONGEST_COMPANY);
         (queued > 0 && self.lanes < limits.in_flight && leaves).then_some(queued.min(limits.batch))
     }
 
@@ -183,8 +185,9 @@ impl<T> Queue<T> {
     /// Lets callers wait again, before all others.
     pub(crate) fn put_back(&mut self, callers: Vec<T>) {
         self.returns.came(callers.len());
+        let now = Instant::now();
         for caller in callers.into_iter().rev() {
-            self.waiting.push_front(caller);
+            self.waiting.push_front((now, caller));
         }
     }
 }
@@ -199,17 +202,12 @@ struct Returns {
     answers: u32,
     /// The size of the last of them.
     last: usize,
-    answered_at: Option<Instant>,
 }
 
 impl Returns {
     /// So many have come, whoever they are.
     fn came(&mut self, callers: usize) {
-        if self.expected == 0 {
-            return;
-        }
-        let is_over = self.answered_at.is_none_or(|at| at.elapsed() > RETURNS_WITHIN);
-        self.expected = if is_over { 0 } else { self.expected.saturating_sub(callers) };
+        self.expected = self.expected.saturating_sub(callers);
         self.fewest = self.fewest.min(self.expected);
     }
 
@@ -227,7 +225,6 @@ impl Returns {
             self.fewest = self.expected;
         }
         self.last = callers;
-        self.answered_at = Some(Instant::now());
     }
 }
 
@@ -314,16 +311,15 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_waited_for_long_after_the_last_answer() {
-        let mut queue = queue(9);
+    fn nobody_waits_for_long_beside_a_free_lane() {
+        let mut queue = queue(20);
         queue.take();
         queue.release(100);
-        queue.resume(4);
+        queue.resume(20);
         queue.put_back((0..5).collect());
         assert_eq!(queue.take(), None);
-        queue.returns.answered_at = Instant::now().checked_sub(2 * RETURNS_WITHIN);
-        queue.push(5, |_| false).unwrap();
-        assert_eq!(queue.take().map(|batch| batch.len()), Some(6));
+        queue.waiting[0].0 = Instant::now().checked_sub(LONGEST_COMPANY).unwrap();
+        assert_eq!(queue.take().map(|batch| batch.len()), Some(5));
     }
 
     #[test]
