@@ -39,6 +39,7 @@ impl ScopeClaims {
         let members = serde_json::to_string(&merged).map(|mut object| {
             object.pop();
             object.remove(0);
+            object.shrink_to_fit();
             object
         });
         Ok(Self { scopes, rules: Arc::clone(rules), names, members })

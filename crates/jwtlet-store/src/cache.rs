@@ -66,7 +66,8 @@ impl PolicyCache {
         found
     }
 
-    fn find(&self, key: &MappingKey, requested: &[Scope], now: Instant) -> Option<Arc<Policy>> {
+    /// The same for one who was counted already.
+    pub(crate) fn find(&self, key: &MappingKey, requested: &[Scope], now: Instant) -> Option<Arc<Policy>> {
         if !self.is_trusted(now) {
             return None;
         }
@@ -74,9 +75,10 @@ impl PolicyCache {
         policy.has_all(requested).then_some(policy)
     }
 
-    /// Whether what is read at this time may be remembered.
-    pub(crate) fn remembers(&self, now: Instant) -> bool {
-        self.max_bytes > 0 && self.is_trusted(now)
+    /// Whether a read at this time is likely to be remembered: nothing is yet for this key. What is there and was of no use
+    /// lacks a scope mapping, and will the next time.
+    pub(crate) fn may_learn(&self, key: &MappingKey, now: Instant) -> bool {
+        self.max_bytes > 0 && self.is_trusted(now) && !self.entries.contains_key(key)
     }
 
     /// Whether what is remembered may be used at this time.

@@ -15,7 +15,7 @@ use jwtlet_core::{
     store::{Freshness, Lookup, MappingFilter, Page, ScopeFilter, Stored},
 };
 use jwtlet_upstream::Calls;
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout_at};
 use tracing::Instrument;
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     error::StoreError,
     health::StoreHealth,
     plan::Plan,
-    readings::Readings,
+    readings::{Ended, Readings},
     state::{PolicySize, StoreState},
 };
 
@@ -32,7 +32,7 @@ use crate::{
 const MEASURED_EVERY: Duration = Duration::from_mins(1);
 const FIRST_MEASURED_WITHIN: Duration = Duration::from_secs(1);
 
-/// How long somebody waits for a read that another one has begun.
+/// How long somebody waits for reads that others have begun. Then a read of its own is better.
 const SHARED_WITHIN: Duration = Duration::from_secs(1);
 
 /// How often a transaction that lost against another one is made, in all.
@@ -153,22 +153,28 @@ impl<D: Database> Engine<D> {
 
     /// The policy from the database, unless somebody else reads it just now and it is remembered after that.
     async fn recent_policy(&self, key: &MappingKey, requested: &[Scope]) -> Result<Lookup, StoreError> {
-        if !self.cache.remembers(Instant::now()) {
+        if !self.cache.may_learn(key, Instant::now()) {
             return self.current_policy(key).await;
         }
-        let _reading = match self.readings.begin(key) {
-            Ok(reading) => Some(reading),
-            Err(other) => {
-                // Whoever has waited so long is better off with a read of its own.
-                let _ = timeout(SHARED_WITHIN, other).await;
-                if let Some(lookup) = self.remembered_policy(key, requested) {
+        let patience = Instant::now() + SHARED_WITHIN;
+        loop {
+            let other = match self.readings.begin(key) {
+                Ok(reading) => {
+                    let lookup = self.current_policy(key).await?;
+                    reading.succeeded();
                     return Ok(lookup);
                 }
-                // Not another time: what is not remembered now may never be.
-                None
+                Err(other) => other,
+            };
+            let ended = timeout_at(patience.into(), other.ended()).await;
+            if let Some(policy) = self.cache.find(key, requested, Instant::now()) {
+                return Ok(Lookup { policy: Some(policy), freshness: Freshness::Recent });
             }
-        };
-        self.current_policy(key).await
+            // Who was let down waits for the next one; what is not remembered after a read that succeeded may never be.
+            if ended.is_err() || ended == Ok(Ended::Succeeded) {
+                return self.current_policy(key).await;
+            }
+        }
     }
 
     async fn current_policy(&self, key: &MappingKey) -> Result<Lookup, StoreError> {
