@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 /// When the author of [`author`] makes changes.
 pub(crate) const THEN: Timestamp = Timestamp::constant(1_800_000_000, 123_456_000);
 /// Longer than anything here should take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 const CACHE_BYTES: u64 = 1 << 20;
 
 /// A store whose background work runs as long as it lives.
