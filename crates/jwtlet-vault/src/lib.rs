@@ -35,6 +35,7 @@ mod public_key;
 mod queue;
 mod refusal;
 mod remedy;
+mod returns;
 mod rotation;
 mod session;
 mod settings;

@@ -28,6 +28,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::returns::Returns;
+
 /// The most callers that wait; what comes on top is turned away, because it would not be served within its deadline.
 pub(crate) const MOST_WAITING: usize = 4096;
 
@@ -37,10 +39,6 @@ const SINGLE_CALLS: usize = 64;
 /// How long batches are kept to a size that the server has shown. Then larger ones are tried again: what refused them may
 /// have been changed, or have been a proxy that is gone.
 const FOUND_SIZE_STAYS: Duration = Duration::from_mins(10);
-
-/// After so many answers, those who were missing all the while are not expected any more. Fewer would take clients for
-/// gone that are slow because the CPU is busy.
-const MISSED_ANSWERS: u32 = 8;
 
 /// How long somebody waits beside a free lane at most. Whoever waits so long has the rule looked at once more.
 pub(crate) const LONGEST_COMPANY: Duration = Duration::from_millis(100);
@@ -192,42 +190,6 @@ impl<T> Queue<T> {
     }
 }
 
-/// Callers who were answered and may come back.
-#[derive(Debug, Default)]
-struct Returns {
-    expected: usize,
-    /// The fewest who were expected since those who do not come back were last given up.
-    fewest: usize,
-    /// How many calls were answered since then.
-    answers: u32,
-    /// The size of the last of them.
-    last: usize,
-}
-
-impl Returns {
-    /// So many have come, whoever they are.
-    fn came(&mut self, callers: usize) {
-        self.expected = self.expected.saturating_sub(callers);
-        self.fewest = self.fewest.min(self.expected);
-    }
-
-    /// A call for so many has ended.
-    fn answered(&mut self, callers: usize) {
-        let mut missing = self.expected.min(self.last);
-        self.answers += 1;
-        let gives_up = self.answers == MISSED_ANSWERS;
-        if gives_up {
-            missing = missing.saturating_sub(self.fewest);
-            self.answers = 0;
-        }
-        self.expected = missing + callers;
-        if gives_up {
-            self.fewest = self.expected;
-        }
-        self.last = callers;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,28 +248,6 @@ mod tests {
         assert_eq!(queue.take(), None);
         arrive(&mut queue);
         assert_eq!(queue.take().unwrap().len(), 9);
-    }
-
-    #[test]
-    fn no_more_are_expected_than_two_calls_have_answered() {
-        let mut queue = queue(0);
-        for (answered, expected) in [(100, 100), (2, 102), (2, 4), (2, 4)] {
-            queue.release(answered);
-            assert_eq!(queue.returns.expected, expected);
-        }
-    }
-
-    #[test]
-    fn who_does_not_come_back_is_given_up_after_some_answers() {
-        let mut queue = queue(0);
-        queue.release(4);
-        queue.release(4);
-        for _ in 0..2 * MISSED_ANSWERS {
-            (0..4).for_each(|caller| queue.push(caller, |_| false).unwrap());
-            queue.take().unwrap();
-            queue.release(4);
-        }
-        assert_eq!(queue.returns.expected, 4);
     }
 
     #[test]
