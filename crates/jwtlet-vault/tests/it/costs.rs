@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jwtlet_core::Signer;
-use jwtlet_testkit::{KeyType, TokenPolicy, Vault};
+use jwtlet_testkit::{KeyType, TokenPolicy, Vault, delay};
 
 use crate::support::{Running, now, run_refreshing, settings_for, token};
 
@@ -28,6 +28,8 @@ async fn many_callers_share_their_calls() {
         tokio::spawn(async move {
             for _ in 0..SIGNATURES / 64 {
                 signer.sign(b"{}", now()).await.unwrap();
+                // The way to a client and back, without which nobody who was answered is ever away.
+                delay(Duration::from_micros(500)).await;
             }
         })
     });
@@ -35,9 +37,7 @@ async fn many_callers_share_their_calls() {
         caller.await.unwrap();
     }
     let calls = vault.calls_to("transit/sign") - calls;
-    // Here nothing lies between an answer and the next call, so small groups stay apart. With clients it is one call for
-    // ten at most: that is a target of the benchmark.
-    assert!(calls * 6 <= SIGNATURES, "{calls} calls for {SIGNATURES} signatures");
+    assert!(calls * 10 <= SIGNATURES, "{calls} calls for {SIGNATURES} signatures");
     assert_eq!(vault.calls_to("transit/keys"), reads);
 }
 
